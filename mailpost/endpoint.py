@@ -1,0 +1,90 @@
+r"""The form of an endpoint string, ``tcp:2525:interface=127.0.0.1`` and the like.
+
+Twisted turns such a string into a listening port when the office opens; here it is only looked at,
+without a reactor, so that a mistake in the configuration is told before anything is bound. Its
+parts stand between colons, in their order or as ``name=value``; a backslash takes the next
+character's meaning away, so that an IPv6 address is written ``\:\:1``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+__all__ = ["parse"]
+
+# The parts of each type, in the order in which they may stand without a name.
+_PARTS = {
+    "tcp": ("port", "interface", "backlog"),
+    "tcp6": ("port", "interface", "backlog"),
+    "unix": ("address", "mode", "backlog", "lockfile"),
+    "systemd": ("domain", "index", "name"),
+}
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_NAME = re.compile(r"((?:[^\\=]|\\.)*)=", re.DOTALL)
+_PART = re.compile(r"((?:[^\\:]|\\.)*)(:|\Z)", re.DOTALL)
+_WHOLE = re.compile(r"(?:[^\\]|\\.)*", re.DOTALL)
+
+
+def parse(description: str) -> dict[str, str]:
+    """Take an endpoint string apart.
+
+    :returns: its parts by their names; which type of endpoint it is as ``type``.
+    :raises ValueError: it is none that the office can listen on; the text says why.
+    """
+    kind, *rest = _split(description)
+    if kind in {"ssl", "tls"}:
+        raise ValueError("TLS is not in this version yet; expected tcp:PORT")
+    if kind not in _PARTS:
+        raise ValueError(
+            f'expected one of {", ".join(_PARTS)} before the first colon; got "{kind}"'
+        )
+    known = list(_PARTS[kind])
+    parts = {"type": kind}
+    for part in rest:
+        match = _NAME.match(part)
+        name = match[1] if match else next((name for name in known if name not in parts), "")
+        if name not in known or name in parts:
+            raise ValueError(f'"{part}" has no place in it{_hint(description)}')
+        parts[name] = _ESCAPED.sub(r"\1", part[match.end() :] if match else part)
+    _check(parts, needed=known[0])
+    return parts
+
+
+def _split(description: str) -> list[str]:
+    """Part at each colon that is not escaped."""
+    if not _WHOLE.fullmatch(description):
+        raise ValueError("it ends in a lone backslash")
+    parts = []
+    for part, colon in _PART.findall(description):
+        parts.append(part)
+        if not colon:
+            break
+    return parts
+
+
+def _check(parts: dict[str, str], *, needed: str) -> None:
+    if not parts.get(needed):
+        raise ValueError(f"{parts['type']}: needs its {needed}")
+    port = parts.get("port", "0")
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:  # noqa: PLR2004 - 16 bits
+        raise ValueError(f'expected a port from 0 to 65535; got "{port}"')
+    if not re.fullmatch("[0-7]{1,4}", mode := parts.get("mode", "600")):
+        raise ValueError(f'expected a mode in octal, such as 660; got "{mode}"')
+    for name in ("backlog", "index", "lockfile"):
+        if not re.fullmatch("[0-9]{1,9}", number := parts.get(name, "0")):
+            raise ValueError(f'expected a number as {name}; got "{number}"')
+    if interface := parts.get("interface"):
+        try:
+            address = ipaddress.ip_address(interface)
+        except ValueError:
+            raise ValueError(f'expected an IP address as interface; got "{interface}"') from None
+        if address.version != (6 if parts["type"] == "tcp6" else 4):
+            wanted = f"tcp{'6' if address.version == 6 else ''}"  # noqa: PLR2004 - IPv6
+            raise ValueError(f"an address of IPv{address.version} belongs into {wanted}:")
+
+
+def _hint(description: str) -> str:
+    if "interface=" in description:
+        return r"; in an IPv6 address write each colon as \: and the whole in single quotes"
+    return ""
