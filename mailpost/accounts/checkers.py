@@ -1,0 +1,153 @@
+"""Checkers: whether a name and a password belong together, in the sense of ``twisted.cred``.
+
+The office's own checker asks the account book. A password that was right of late is known again at
+once; any other goes through the turnstile, and so does one for a name that does not exist, so that
+neither the answer nor the time it takes tells who exists.
+"""
+
+from __future__ import annotations
+
+import hmac
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import IUsernameHashedPassword, IUsernamePassword
+from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.defer import Deferred, maybeDeferred
+from zope.interface import Attribute, implementer
+
+from mailpost.accounts import passwords
+from mailpost.accounts.names import login_name
+from mailpost.accounts.passwords import Remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Sequence
+
+    from zope.interface.interface import InterfaceClass
+
+    from mailpost.accounts.turnstile import Turnstile
+    from mailpost.store.accounts import Account
+
+
+class AccountBook(Protocol):
+    """What is asked of the store's accounts here."""
+
+    def find(self, name: str) -> Account | None:
+        """Find an account by its name, as it is now; None if there is none."""
+
+
+class IPeerCredentials(IUsernamePassword):
+    """A name and a password, and who offers them."""
+
+    peer: str = Attribute("""The peer's IP address; ``""`` where there is none.""")
+
+
+@implementer(IPeerCredentials, IUsernameHashedPassword)
+class Login:
+    """What a user typed: the credentials of USER and PASS.
+
+    They serve checkers that read the password as well as those that only have it compared.
+
+    :param peer: the peer's IP address, for fairness between peers.
+    """
+
+    __slots__ = ("password", "peer", "username")
+
+    def __init__(self, username: bytes, password: bytes, peer: str = "") -> None:
+        self.username = username
+        self.password = password
+        self.peer = peer
+
+    def checkPassword(self, password: bytes | str) -> bool:
+        """Compare with the right password; some of Twisted's own checkers hold it as text."""
+        right = password.encode() if isinstance(password, str) else password
+        return hmac.compare_digest(right, self.password)
+
+    def __repr__(self) -> str:
+        """Tell who, but never the password."""
+        return f"<Login {self.username!r} from {self.peer!r}>"
+
+
+@implementer(ICredentialsChecker)
+class AccountChecker:
+    """Checks against the account book; an avatar's id is the account's name.
+
+    :param domains: the office's domains, with which a login name may end.
+    """
+
+    credentialInterfaces = (IUsernamePassword,)
+
+    def __init__(
+        self,
+        book: AccountBook,
+        domains: Container[str],
+        turnstile: Turnstile,
+        remembered: Remembered | None = None,
+    ) -> None:
+        self._book = book
+        self._domains = domains
+        self._turnstile = turnstile
+        self._remembered = Remembered() if remembered is None else remembered
+
+    def requestAvatarId(self, credentials: IUsernamePassword) -> Any:  # at once, or by a Deferred
+        """Find out whose password it is.
+
+        :raises UnauthorizedLogin: nobody's; any other failure means that it could not be found out.
+        """
+        password: bytes = credentials.password
+        name = login_name(credentials.username, self._domains)
+        account = self._book.find(name) if name else None
+        encoded = account.password if account else None
+        if name and encoded and self._remembered.knows(name, encoded, password):
+            return name.encode()
+        work = partial(passwords.matches, encoded or passwords.DUMMY, password)
+        checked = self._turnstile.check(getattr(credentials, "peer", ""), work)
+        return checked.addCallback(self._checked, name, encoded, password)
+
+    def _checked(
+        self,
+        right: bool,  # noqa: FBT001 - a Deferred's result
+        name: str | None,
+        encoded: str | None,
+        password: bytes,
+    ) -> bytes:
+        # Asked anew: the password may have been changed, or the account removed, in the meantime.
+        now = self._book.find(name) if name else None
+        if not right or name is None or encoded is None or now is None or now.password != encoded:
+            raise UnauthorizedLogin("name or password is wrong")
+        self._remembered.add(name, encoded, password)
+        return name.encode()
+
+
+@implementer(ICredentialsChecker)
+class AnyOf:
+    """Several checkers, asked in their order until one says yes.
+
+    A login is wrong only where all say so; where one could not tell, it may be right later.
+    """
+
+    def __init__(self, checkers: Sequence[ICredentialsChecker]) -> None:
+        self._checkers = checkers
+        interfaces: list[InterfaceClass] = []
+        for checker in checkers:
+            interfaces += checker.credentialInterfaces
+        self.credentialInterfaces = tuple(dict.fromkeys(interfaces))
+
+    def requestAvatarId(self, credentials: object) -> Deferred[bytes | tuple[()]]:
+        """Ask one after the other."""
+        return Deferred.fromCoroutine(self._ask(credentials))
+
+    async def _ask(self, credentials: object) -> bytes | tuple[()]:
+        failure: Exception = UnauthorizedLogin("name or password is wrong")
+        for checker in self._checkers:
+            if not any(one.providedBy(credentials) for one in checker.credentialInterfaces):
+                continue
+            try:
+                return await maybeDeferred(checker.requestAvatarId, credentials)
+            except UnauthorizedLogin:
+                continue
+            except Exception as error:  # noqa: BLE001 - a plugin of somebody else's
+                if isinstance(failure, UnauthorizedLogin):
+                    failure = error
+        raise failure

@@ -1,0 +1,99 @@
+"""The way in: the office's Portal, and a login through this one or any other.
+
+Whatever a Portal's realm gives - the office's own :class:`~mailpost.interfaces.IMaildrop`, or the
+:class:`twisted.mail.pop3.IMailbox` of a realm written for Twisted's POP3 server - collection gets
+an ``IMaildrop``; whatever goes wrong, it gets one of three failures.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.cred.error import UnauthorizedLogin
+from twisted.cred.portal import Portal
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.mail.interfaces import IMailboxPOP3
+
+from mailpost.accounts.checkers import AccountChecker, AnyOf
+from mailpost.accounts.guest import Guest
+from mailpost.accounts.mailbox import MailboxMaildrop
+from mailpost.accounts.realm import OfficeRealm, nothing_to_do
+from mailpost.accounts.turnstile import Turnstile
+from mailpost.interfaces import IMaildrop
+from mailpost.outcome import MaildropInUse, TemporaryFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twisted.cred.checkers import ICredentialsChecker
+    from twisted.cred.credentials import ICredentials
+    from twisted.python.failure import Failure
+
+    from mailpost.accounts.checkers import AccountBook
+    from mailpost.config import Office
+    from mailpost.store.accounts import Account
+
+_log = Logger()
+_TOLD = (UnauthorizedLogin, MaildropInUse, TemporaryFailure, CancelledError)
+MAX_LANES = 4  # each takes 19 MiB
+
+
+class AccountStore(Protocol):
+    """What is asked of the store here."""
+
+    @property
+    def accounts(self) -> AccountBook:
+        """Who has an account."""
+
+    def maildrop(self, account: Account) -> IMaildrop:
+        """Give the maildrop of an account."""
+
+
+def make_portal(
+    store: AccountStore,
+    office: Office,
+    defer_to_thread: Callable[..., Deferred[Any]],
+    checkers: Sequence[ICredentialsChecker] = (),
+) -> Portal:
+    """Make the Portal through which the office's users come to their maildrops.
+
+    :param defer_to_thread: runs a callable in a thread; a Deferred of its result.
+    :param checkers: other checkers (those of ``twistd --auth``), asked in turn in place of the
+        office's own. Who they let in needs an account of that name, its password is not asked for.
+    """
+    domains = frozenset(office.domains)
+    if not checkers:
+        turnstile = Turnstile(defer_to_thread, lanes=min(MAX_LANES, os.cpu_count() or 1))
+        checkers = [AccountChecker(store.accounts, domains, turnstile)]
+    checker = checkers[0] if len(checkers) == 1 else AnyOf(checkers)
+    return Portal(OfficeRealm(store.accounts, store.maildrop, domains), [checker])
+
+
+def login(portal: Portal, credentials: ICredentials) -> Deferred[IMaildrop]:
+    """Log in, and fire with the maildrop.
+
+    Whoever gets it opens it; when the opening fails, or at the snapshot's ``close``, the login ends
+    and its logout is called. Cancelled before it has fired, it ends as well.
+
+    Fails with UnauthorizedLogin (name or password is wrong), MaildropInUse, TemporaryFailure (what
+    has happened is in the log), or CancelledError where it was cancelled.
+    """
+    # The older interface comes first: there are realms that look at no other.
+    avatar = portal.login(credentials, None, IMailboxPOP3, IMaildrop)
+    return avatar.addCallbacks(_admit, _turn_away)
+
+
+def _admit(avatar: tuple[object, object, Callable[[], None]]) -> IMaildrop:
+    interface, aspect, logout = avatar
+    ours = MailboxMaildrop(aspect) if interface is IMailboxPOP3 else aspect
+    maildrop: IMaildrop = IMaildrop(ours)
+    return maildrop if logout is nothing_to_do else Guest(maildrop, logout)
+
+
+def _turn_away(failure: Failure) -> Failure:
+    if isinstance(failure.value, _TOLD):
+        return failure
+    _log.failure("a login failed for a reason of ours", failure)
+    raise TemporaryFailure("a login failed for a reason of ours")

@@ -1,0 +1,62 @@
+"""The realm: from the id of an avatar to the maildrop that is its own (``twisted.cred``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.cred.error import UnauthorizedLogin
+from twisted.cred.portal import IRealm
+from zope.interface import Interface, implementer
+
+from mailpost.accounts.names import login_name
+from mailpost.interfaces import IMaildrop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
+    from mailpost.accounts.checkers import AccountBook
+    from mailpost.store.accounts import Account
+
+
+def nothing_to_do() -> None:
+    """End a login: a maildrop of the office's own holds nothing until it is opened."""
+
+
+@implementer(IRealm)
+class OfficeRealm:
+    """Gives each account its maildrop.
+
+    :param maildrop: gives an account's maildrop.
+    :param domains: the office's domains: a checker from outside may call an avatar by a whole
+    address.
+    """
+
+    def __init__(
+        self,
+        book: AccountBook,
+        maildrop: Callable[[Account], IMaildrop],
+        domains: Container[str],
+    ) -> None:
+        self._book = book
+        self._maildrop = maildrop
+        self._domains = domains
+
+    def requestAvatar(
+        self,
+        avatarId: bytes | str | tuple[()],
+        mind: object,  # noqa: ARG002 - IRealm's
+        *interfaces: type[Interface],
+    ) -> tuple[type[Interface], IMaildrop, Callable[[], None]]:
+        """Give the maildrop of an account.
+
+        :raises UnauthorizedLogin: the checker knows somebody who has no account here, or nobody.
+        :raises NotImplementedError: something else than a maildrop was asked for.
+        """
+        if IMaildrop not in interfaces:
+            raise NotImplementedError("this realm gives maildrops: mailpost.interfaces.IMaildrop")
+        login = avatarId.encode() if isinstance(avatarId, str) else avatarId
+        name = login_name(login, self._domains) if login else None
+        account = self._book.find(name) if name else None
+        if account is None:
+            raise UnauthorizedLogin("no account of this name")
+        return IMaildrop, self._maildrop(account), nothing_to_do
