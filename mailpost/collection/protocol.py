@@ -1,0 +1,212 @@
+"""POP3 over Twisted: what the engine asks is answered by the Portal and by the open maildrop.
+
+Login opens a maildrop, RETR takes letters from its snapshot, QUIT alone lets letters go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+from twisted.cred.error import LoginDenied, LoginFailed, UnauthorizedLogin
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mailpost.connection import Connection
+from mailpost.interfaces import IMaildrop, IPieces, ISnapshot
+from mailpost.outcome import MaildropInUse, TemporaryFailure
+from mailpost.wire import reply
+from mailpost.wire.pop3 import LetterAsked, LoginOffered, POP3Server, UpdateAsked
+from mailpost.wire.reply import Response
+from mailpost.wire.session import Event, SessionEnded
+
+if TYPE_CHECKING:
+    from mailpost.collection.factory import POP3Factory
+
+
+class POP3Connection(Connection[POP3Server]):
+    """One peer that collects.
+
+    :ivar snapshot: the open maildrop; None before login and after the end.
+    """
+
+    log = Logger(namespace="mailpost.collection")
+    factory: POP3Factory
+
+    def __init__(self, session: POP3Server, peer: str) -> None:
+        super().__init__(session, peer)
+        self.snapshot: ISnapshot | None = None
+        self._since = 0.0
+        self._let_go = 0
+        self._login: Deferred[None] | None = None  # while it is under way
+
+    # What a dialect says --------------------------------------------------------------------------
+
+    def greet(self) -> None:
+        """The greeting."""
+        self._since = self.factory.clock.seconds()
+        self.session.greet()
+
+    def refuse(self) -> SessionEnded:
+        """-ERR in place of the greeting."""
+        return self.session.end(reply.POP_TOO_MANY_CONNECTIONS)
+
+    def give_up(self) -> SessionEnded:
+        """After too long a silence; nothing is deleted (RFC 1939 §3)."""
+        return self.session.end(reply.POP_IDLE)
+
+    def close_down(self) -> SessionEnded:
+        """The office closes; nothing is deleted."""
+        return self.session.end(reply.POP_SHUTTING_DOWN)
+
+    def fault(self) -> SessionEnded | None:
+        """-ERR [SYS/TEMP] to whatever was asked."""
+        asked = self.session.asked
+        if isinstance(asked, UpdateAsked):
+            return self.session.updated(committed=False)
+        if self.session.giving:
+            return self.session.end(reply.POP_TRY_LATER)  # a letter was cut short: no way to say so
+        self.session.refuse(reply.POP_TRY_LATER)
+        return None
+
+    def gone(self) -> None:
+        """Release the maildrop; one line for the session."""
+        session = self.session
+        if self._login is not None:
+            self._login.cancel()  # nobody waits for it: a place in the queue is free
+        self._close()
+        self.log.info(
+            "collection by {user} from {peer}: {retrieved} retrieved, {deleted} deleted, {seconds:.3f} s",
+            user=session.name or "nobody",
+            peer=self.peer,
+            retrieved=session.retrieved,
+            deleted=self._let_go,
+            seconds=self.factory.clock.seconds() - self._since,
+        )
+
+    def act(self, event: Event) -> SessionEnded | None:
+        """Answer what the session asks."""
+        if isinstance(event, LetterAsked):
+            self._fetch(event)
+        elif isinstance(event, LoginOffered):
+            self._login = self._answer_later(self._log_in(event))
+        elif isinstance(event, UpdateAsked):
+            self._answer_later(self._update(event.indexes))
+        return None
+
+    # Login ----------------------------------------------------------------------------------------
+
+    async def _log_in(self, event: LoginOffered) -> None:
+        answer: Response | None = None
+        try:
+            maildrop = await self.factory.log_in(event.name, event.password, self.peer)
+            snapshot = await self._open(maildrop)
+        except (UnauthorizedLogin, LoginFailed, LoginDenied):
+            answer = reply.POP_BAD_LOGIN
+        except MaildropInUse:
+            answer = reply.POP_IN_USE
+        except TemporaryFailure as failure:
+            self.log.warn("login of {user} put off: {why}", user=event.name, why=failure)
+            answer = reply.POP_TRY_LATER
+        self._login = None
+        if self.session.closed:
+            if answer is None:
+                snapshot.close()
+        elif answer is None:
+            self.snapshot = snapshot
+            self.session.admit(snapshot)
+        else:
+            end = self.session.refuse(answer)
+            if end is not None:
+                self.end(end)
+
+    async def _open(self, maildrop: IMaildrop) -> ISnapshot:
+        opened = maildrop.open()
+        return await opened if isinstance(opened, Deferred) else opened
+
+    # Letters --------------------------------------------------------------------------------------
+
+    def _fetch(self, event: LetterAsked) -> None:
+        """The hot path: most letters are in memory already, and cost no Deferred."""
+        assert self.snapshot is not None
+        try:
+            letter = self.snapshot.fetch(event.index)
+        except TemporaryFailure as failure:
+            self._not_readable(failure)
+            return
+        if isinstance(letter, bytes):
+            self.session.give(letter)
+        else:
+            self._answer_later(self._fetch_late(event.index, letter))
+
+    async def _fetch_late(
+        self, index: int, letter: IPieces | Deferred[bytes | IPieces]
+    ) -> None:
+        try:
+            fetched = await letter if isinstance(letter, Deferred) else letter
+        except TemporaryFailure as failure:
+            if not self.session.closed:
+                self._not_readable(failure)
+            return
+        if isinstance(fetched, bytes):
+            if not self.session.closed:
+                self.session.give(fetched)
+        else:
+            await self._send_pieces(index, fetched)
+
+    async def _send_pieces(self, index: int, pieces: IPieces) -> None:
+        session = self.session
+        try:
+            if session.closed:
+                return
+            assert self.snapshot is not None
+            session.begin_pieces(self.snapshot.sizes[index])
+            while (piece := await pieces.read()) and not session.closed:
+                wanted = session.give_piece(piece)
+                await self.taken()
+                if session.closed or not wanted:
+                    break
+            if not session.closed:
+                session.end_pieces()
+        finally:
+            pieces.close()
+
+    def _not_readable(self, failure: TemporaryFailure) -> None:
+        self.log.warn(
+            "a letter of {user} cannot be read: {why}", user=self.session.name, why=failure
+        )
+        self.session.refuse(reply.POP_TRY_LATER)
+
+    # The end --------------------------------------------------------------------------------------
+
+    async def _update(self, indexes: Sequence[int]) -> None:
+        assert self.snapshot is not None
+        committed = True
+        try:
+            await self.snapshot.let_go(indexes)
+            self._let_go = len(indexes)
+        except TemporaryFailure as failure:
+            committed = False
+            self.log.warn(
+                "nothing let go for {user}: {why}", user=self.session.name, why=failure
+            )
+        # The lock is released before the peer hears that the session is over: it may come again at once.
+        self._close()
+        if not self.session.closed:
+            self.end(self.session.updated(committed=committed))
+
+    def _close(self) -> None:
+        if self.snapshot is not None:
+            self.snapshot.close()
+            self.snapshot = None
+
+    def _answer_later(self, answering: Coroutine[Deferred[Any], Any, None]) -> Deferred[None]:
+        """Run a coroutine that answers the question at hand; whatever it raises is answered too."""
+
+        def done(result: object) -> None:
+            if isinstance(result, Failure) and not result.check(CancelledError):
+                self.unexpected(result)
+            self.go_on()
+
+        return Deferred.fromCoroutine(answering).addBoth(done)

@@ -1,0 +1,313 @@
+"""One peer's connection, whatever the dialect: the thin shell between Twisted and an engine.
+
+Bytes go into the session, events come out and are acted on, output goes to the outlet. Everything that
+SMTP and POP3 have in common at this seam is here: order, back-pressure both ways, patience, limits,
+the end. ``intake`` and ``collection`` add what the events mean.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IAddress,
+    IReactorTime,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mailpost.limits import (
+    CLOSING_SECONDS,
+    MAX_BUFFERED,
+    MAX_UNSENT,
+    ConnectionLimits,
+    IdleWatch,
+)
+from mailpost.outlet import Outlet, outlet_for
+from mailpost.wire.session import Event, OutputWaiting, ServerSession, SessionEnded
+
+S = TypeVar("S", bound=ServerSession)
+
+
+class Connection(Protocol, Generic[S]):
+    """Drives one session; subclasses act on its events.
+
+    :ivar session: the engine.
+    :ivar peer: the peer's IP address, ``""`` where there is none.
+    """
+
+    log: ClassVar[Logger]
+    session: S
+    factory: ConnectionFactory  # type: ignore[assignment]  # Twisted's own is any Factory
+
+    def __init__(self, session: S, peer: str) -> None:
+        self.session = session
+        self.peer = peer
+        self._outlet: Outlet | None = None
+        self._admitted = False
+        self._holds = 0  # reasons to take no further event just now
+        self._pumping = False
+        self._paused = False
+        self._drained: Deferred[None] | None = None
+        self._leaving = False  # closes as soon as the question at hand is answered
+
+    # What a dialect says --------------------------------------------------------------------------
+
+    def act(self, event: Event) -> SessionEnded | None:
+        """Act on an event; a question may be answered now or later. The end it leads to, if any."""
+        raise NotImplementedError
+
+    def fault(self) -> SessionEnded | None:
+        """Something unexpected was raised (and logged): answer the open question with try-later."""
+        raise NotImplementedError
+
+    def greet(self) -> None:
+        """Put the greeting into the session's output."""
+        raise NotImplementedError
+
+    def refuse(self) -> SessionEnded:
+        """There are too many connections: say so and end the session."""
+        raise NotImplementedError
+
+    def give_up(self) -> SessionEnded:
+        """The peer was silent for too long: say so and end the session."""
+        raise NotImplementedError
+
+    def close_down(self) -> SessionEnded:
+        """The office closes: say so and end the session."""
+        raise NotImplementedError
+
+    def gone(self) -> None:
+        """The connection is gone: release what the session holds, write its line in the log."""
+
+    # From Twisted ---------------------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """Admit the peer and greet it, or say that there are too many."""
+        transport = self.transport
+        assert transport is not None
+        if ITCPTransport.providedBy(transport):
+            transport.setTcpNoDelay(True)  # replies are small and awaited
+        self._outlet = outlet_for(transport, self._outlet_drained)
+        self._admitted = self.factory.arrive(self)
+        if self._admitted:
+            self.greet()
+            self._flush()
+        else:
+            self.end(self.refuse())
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take what came in; hold the peer back while too much of it waits."""
+        session = self.session
+        if session.closed:
+            return
+        session.receive(data)
+        self._pump()
+        self.factory.idle.touch(self)
+        if not self._paused and session.buffered >= MAX_BUFFERED:
+            self._paused = True
+            self.transport.pauseProducing()  # type: ignore[union-attr]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
+        """Release everything; what was not confirmed has not happened."""
+        self.session.closed = True
+        if self._outlet is not None:
+            self._outlet.stopProducing()
+            self._outlet = None
+        if self._admitted:
+            self._admitted = False
+            self.factory.depart(self)
+            self.gone()
+        self.factory.idle.forget(self)
+        self.factory.closing.forget(self)
+        self._outlet_drained()
+
+    # For the dialects -----------------------------------------------------------------------------
+
+    @property
+    def lost(self) -> bool:
+        """Whether nobody is there any more to be answered."""
+        return self._outlet is None
+
+    def go_on(self) -> None:
+        """A question was answered later than asked: take the next event."""
+        if not self._pumping:
+            self._pump()
+
+    def hold_until(self, ready: Deferred[None]) -> None:
+        """Take no further event before this fires; a failure is logged and answered."""
+        self._holds += 1
+
+        def let_go(result: object) -> None:
+            self._holds -= 1
+            if isinstance(result, Failure):
+                self.unexpected(result)
+            self.go_on()
+
+        ready.addBoth(let_go)
+
+    def unexpected(self, failure: Failure) -> None:
+        """Log what should not have happened, and answer try-later: never a dropped line."""
+        self.log.failure("unexpected, with {peer}", failure=failure, peer=self.peer)
+        if self.session.asked is not None and not self.lost:
+            end = self.fault()
+            if end is not None:
+                self.end(end)
+
+    async def taken(self) -> None:
+        """Send what is there, and wait until the peer has taken it (or has gone)."""
+        self._flush()
+        if self._outlet is not None and self._outlet.full:
+            self._drained = Deferred()
+            await self._drained
+
+    def _outlet_drained(self) -> None:
+        """The peer has taken what was sent (or has gone): go on."""
+        drained, self._drained = self._drained, None
+        if drained is not None:
+            drained.callback(None)
+        if not self.lost:
+            self.factory.idle.touch(self)
+            self._pump()
+
+    # The pump -------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Act on every event there is, until octets, an answer or the peer's reading is waited for."""
+        session, outlet = self.session, self._outlet
+        if self._pumping or outlet is None:
+            return
+        self._pumping = True
+        try:
+            while not self._holds and not outlet.full:
+                event = session.next_event()
+                if event is None:
+                    break
+                if isinstance(event, SessionEnded):
+                    self.end(event)
+                    break
+                if isinstance(event, OutputWaiting) or session.unsent >= MAX_UNSENT:
+                    self._flush()
+                    if isinstance(event, OutputWaiting):
+                        continue
+                end = self.act(event)
+                if end is not None:
+                    self.end(end)
+                    break
+        except Exception:  # noqa: BLE001 - a fault of ours is never the end of a session
+            self.unexpected(Failure())
+        finally:
+            self._pumping = False
+        self._flush()
+        if self._leaving and session.asked is None and not session.closed:
+            self.end(self.close_down())
+        if self._paused and session.buffered < MAX_BUFFERED and self._outlet is not None:
+            self._paused = False
+            self.transport.resumeProducing()  # type: ignore[union-attr]
+
+    def _flush(self) -> None:
+        octets = self.session.take_output()
+        if octets and self._outlet is not None:
+            self._outlet.send(octets)
+
+    def end(self, end: SessionEnded) -> None:
+        """Send the last words and close; a peer that does not go is cut off."""
+        self._flush()
+        outlet, transport = self._outlet, self.transport
+        if outlet is None or transport is None:
+            return
+        outlet.detach()
+        self.factory.idle.forget(self)
+        self.factory.closing.touch(self)
+        if end.orderly or not hasattr(transport, "loseWriteConnection"):
+            transport.loseConnection()
+        else:
+            # It may be sending still: closing now would reset the connection, and our last words would
+            # be lost on their way. So only our half is closed, and what comes is thrown away.
+            transport.loseWriteConnection()
+
+    def shut_down(self) -> None:
+        """The office closes: end now, or as soon as the question at hand is answered."""
+        if self.session.asked is not None:
+            self._leaving = True
+        elif not self.session.closed:
+            self.end(self.close_down())
+
+    def silent(self) -> None:
+        """Nothing was heard for too long."""
+        if self.session.asked is not None and not (self._outlet and self._outlet.full):
+            self.factory.idle.touch(self)  # it waits for us, not we for it
+        elif not self.session.closed:
+            self.end(self.give_up())
+
+    def cut_off(self) -> None:
+        """It was told to go and has not gone."""
+        if self.transport is not None:
+            self.transport.abortConnection()  # type: ignore[attr-defined]  # every stream has it
+
+
+class ConnectionFactory(Factory):
+    """Keeps a listener's connections: limits them, watches them, ends them.
+
+    :param clock: for the patience.
+    :param limits: shared by all listeners.
+    :param idle_seconds: how long a peer may be silent.
+    """
+
+    def __init__(self, clock: IReactorTime, limits: ConnectionLimits, idle_seconds: float) -> None:
+        self.clock = clock
+        self.limits = limits
+        self.connections: set[Connection[ServerSession]] = set()
+        self.idle: IdleWatch[Connection[ServerSession]] = IdleWatch(
+            clock, idle_seconds, lambda connection: connection.silent()
+        )
+        self.closing: IdleWatch[Connection[ServerSession]] = IdleWatch(
+            clock, CLOSING_SECONDS, lambda connection: connection.cut_off()
+        )
+        self._empty: list[Deferred[None]] = []
+
+    def buildProtocol(self, addr: IAddress | None) -> Connection[ServerSession] | None:
+        """A connection for a peer that has come."""
+        connection = self.connection(str(getattr(addr, "host", "") or ""))
+        connection.factory = self
+        return connection
+
+    def connection(self, peer: str) -> Connection[ServerSession]:
+        """A new connection with a new session."""
+        raise NotImplementedError
+
+    def arrive(self, connection: Connection[ServerSession]) -> bool:
+        """Whether this one may stay."""
+        if not self.limits.admit(connection.peer):
+            return False
+        self.connections.add(connection)
+        self.idle.touch(connection)
+        return True
+
+    def depart(self, connection: Connection[ServerSession]) -> None:
+        """One that stayed has gone."""
+        self.connections.discard(connection)
+        self.limits.release(connection.peer)
+        if not self.connections:
+            waiting, self._empty = self._empty, []
+            for deferred in waiting:
+                deferred.callback(None)
+
+    def shut_down(self) -> Deferred[None]:
+        """End every session; fires when the last has gone."""
+        empty: Deferred[None] = Deferred()
+        self._empty.append(empty)
+        for connection in list(self.connections):
+            connection.shut_down()
+        if not self.connections and self._empty:
+            self._empty.remove(empty)
+            empty.callback(None)
+        return empty
+
+    def cut_off(self) -> None:
+        """End every session that has not ended by itself."""
+        for connection in list(self.connections):
+            connection.cut_off()

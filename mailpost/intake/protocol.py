@@ -1,0 +1,223 @@
+"""SMTP over Twisted: what the engine asks is answered by sorting and by the store.
+
+The one path of a letter: sender, recipients, pieces, commit, and only then the 250.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mailpost.connection import Connection
+from mailpost.envelope import Address, Copy, Destination, Envelope, Traits
+from mailpost.interfaces import ILetterDraft
+from mailpost.outcome import Delivered, Outcome, Refused, TryLater
+from mailpost.wire import reply
+from mailpost.wire.reply import Reply
+from mailpost.wire.session import Event, SessionEnded
+from mailpost.wire.smtp import (
+    LetterReceived,
+    PieceReceived,
+    RecipientOffered,
+    SenderOffered,
+    SMTPServer,
+    TransactionAborted,
+)
+
+if TYPE_CHECKING:
+    from mailpost.intake.factory import SMTPFactory
+
+
+def new_trace() -> str:
+    """A letter's trace id: 13 characters, of 64 random bits."""
+    return base64.b32encode(os.urandom(8)).decode("ascii").rstrip("=").lower()
+
+
+class SMTPConnection(Connection[SMTPServer]):
+    """One peer that hands letters in."""
+
+    log = Logger(namespace="mailpost.intake")
+    factory: SMTPFactory
+
+    def __init__(self, session: SMTPServer, peer: str) -> None:
+        super().__init__(session, peer)
+        self._envelope: Envelope | None = None
+        self._recipients: dict[int, tuple[Destination, Address]] = {}  # by maildrop: each has one copy
+        self._draft: ILetterDraft | None = None
+        self._letters = 0
+        self._refused = 0  # recipients
+        self._since = 0.0
+
+    # What a dialect says --------------------------------------------------------------------------
+
+    def greet(self) -> None:
+        """220."""
+        self._since = self.factory.clock.seconds()
+        self.session.greet()
+
+    def refuse(self) -> SessionEnded:
+        """421, before the greeting."""
+        return self.session.end(reply.TOO_MANY_CONNECTIONS)
+
+    def give_up(self) -> SessionEnded:
+        """421, after too long a silence."""
+        return self.session.end(reply.IDLE)
+
+    def close_down(self) -> SessionEnded:
+        """421, the office closes."""
+        return self.session.end(reply.SHUTTING_DOWN)
+
+    def fault(self) -> SessionEnded | None:
+        """451 to whatever was asked."""
+        if isinstance(self.session.asked, LetterReceived):
+            self._forget()
+        self.session.answer(reply.LOCAL_ERROR)
+        return None
+
+    def gone(self) -> None:
+        """Forget an unfinished letter; one line for the session."""
+        self._forget()
+        self.log.info(
+            "intake from {peer} ({helo}): {letters} letters, {refused} recipients refused,"
+            " {seconds:.3f} s",
+            peer=self.peer,
+            helo=self.session.helo,
+            letters=self._letters,
+            refused=self._refused,
+            seconds=self.factory.clock.seconds() - self._since,
+        )
+
+    def act(self, event: Event) -> SessionEnded | None:
+        """Take a letter a step further."""
+        if isinstance(event, PieceReceived):
+            self._take(event.octets)
+        elif isinstance(event, RecipientOffered):
+            self._sort(event.recipient)
+        elif isinstance(event, LetterReceived):
+            self._commit(event)
+        elif isinstance(event, SenderOffered):
+            self._begin(event)
+        elif isinstance(event, TransactionAborted):
+            self._abort(event)
+        return None
+
+    # A letter's steps -----------------------------------------------------------------------------
+
+    def _begin(self, event: SenderOffered) -> None:
+        if not self.factory.delivery.has_room():
+            self.session.answer(reply.DISK_FULL)
+            return
+        session = self.session
+        self._envelope = Envelope(
+            trace=new_trace(),
+            reverse_path=event.reverse_path,
+            protocol="ESMTP" if session.extended else "SMTP",
+            helo=session.helo,
+            peer=self.peer,
+        )
+        session.answer(reply.SENDER_OK)
+
+    def _sort(self, recipient: Address) -> None:
+        sorted_to = self.factory.sorter.sort(recipient)
+        if isinstance(sorted_to, Deferred):
+            sorted_to.addCallback(self._sorted_late, recipient)
+            sorted_to.addErrback(self.unexpected)
+            sorted_to.addBoth(lambda _: self.go_on())
+        else:
+            self._sorted(sorted_to, recipient)
+
+    def _sorted_late(
+        self, sorted_to: Destination | Refused | TryLater, recipient: Address
+    ) -> None:
+        if not self.session.closed:
+            self._sorted(sorted_to, recipient)
+
+    def _sorted(self, sorted_to: Destination | Refused | TryLater, recipient: Address) -> None:
+        if isinstance(sorted_to, Destination):
+            self._recipients.setdefault(sorted_to.maildrop, (sorted_to, recipient))
+            self.session.answer(reply.RECIPIENT_OK)
+        else:
+            self.session.answer(sorted_to.reply)
+            self._refused += 1
+
+    def _take(self, octets: bytes) -> None:
+        if self._draft is None:
+            self._draft = self.factory.delivery.begin()
+        behind = self._draft.write(octets)
+        if behind is not None:
+            self.hold_until(behind)
+
+    def _commit(self, event: LetterReceived) -> None:
+        factory, envelope = self.factory, self._envelope
+        assert envelope is not None
+        draft = self._draft or factory.delivery.begin()
+        self._draft = draft
+        now = factory.clock.seconds()
+        copies = [
+            Copy(
+                destination.maildrop,
+                factory.postmarks.write(envelope, destination.delivered_to, str(recipient), now),
+            )
+            for destination, recipient in self._recipients.values()
+        ]
+        committed = draft.commit(
+            envelope, copies, Traits(eight_bit=event.eight_bit), atomic=True
+        )
+        committed.addCallback(self._committed, envelope, event.octets)
+        committed.addErrback(self.unexpected)
+
+    def _committed(self, outcomes: Sequence[Outcome], envelope: Envelope, octets: int) -> None:
+        failed = next((o for o in outcomes if not isinstance(o, Delivered)), None)
+        recipients = self._recipients
+        answer = (
+            Reply(250, "2.0.0", f"kept as {envelope.trace}") if failed is None else failed.reply
+        )
+        self.log.info(
+            "letter {trace} from <{sender}> to {recipients}, {octets} octets, by {peer}: {outcome}",
+            trace=envelope.trace,
+            sender=envelope.reverse_path or "",
+            recipients=_names(recipients),
+            octets=octets,
+            peer=self.peer,
+            outcome="kept" if failed is None else f"{answer} ({failed.reason})",
+        )
+        self._letters += failed is None
+        self._forget()
+        if not self.session.closed:
+            self.session.answer(answer)
+            self.go_on()
+
+    def _abort(self, event: TransactionAborted) -> None:
+        if event.refusal is not None and self._envelope is not None:
+            self.log.info(
+                "letter {trace} from <{sender}> to {recipients}, by {peer}: {outcome}",
+                trace=self._envelope.trace,
+                sender=self._envelope.reverse_path or "",
+                recipients=_names(self._recipients),
+                peer=self.peer,
+                outcome=str(event.refusal),
+            )
+        self._forget()
+
+    def _forget(self) -> None:
+        self._envelope = None
+        if self._recipients:
+            self._recipients = {}
+        if self._draft is not None:
+            self._draft.abort()
+            self._draft = None
+
+
+_NAMED = 10
+
+
+def _names(recipients: dict[int, tuple[Destination, Address]]) -> str:
+    """The recipients for the log: all of a few, the first of many."""
+    names = [destination.delivered_to for destination, _ in list(recipients.values())[:_NAMED]]
+    more = len(recipients) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")

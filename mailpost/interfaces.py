@@ -1,0 +1,109 @@
+"""Every seam between two rooms, as a small interface.
+
+What may fail, and what a crash means, stands with each. A result written ``T | Deferred[T]`` may be
+known at once: on the hot path a decision from memory costs no Deferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from mailpost.envelope import Address, Copy, Destination, Envelope, Traits
+from mailpost.outcome import Outcome, Refused, TryLater
+
+
+class ISorter(Interface):
+    """Sorting's face to intake: where does a letter for this address go?"""
+
+    def sort(
+        recipient: Address,
+    ) -> Destination | Refused | TryLater | Deferred[Destination | Refused | TryLater]:
+        """Decide at RCPT, so that what cannot be delivered is refused before it is sent.
+
+        Never raises; a Deferred never fails.
+        """
+
+
+class IDelivery(Interface):
+    """The store's face to intake."""
+
+    def has_room() -> bool:
+        """Whether the reserve of free disk is untouched; if not, MAIL is answered 452 4.3.1."""
+
+    def begin() -> ILetterDraft:
+        """Begin to take a letter in. A draft that is never committed leaves nothing behind."""
+
+
+class ILetterDraft(Interface):
+    """A letter on its way into the store: nothing of it exists before :meth:`commit` has answered."""
+
+    def write(chunk: bytes) -> Deferred[None] | None:
+        """Take the next octets of the body.
+
+        None: give more at once. A Deferred: the disk is behind, give no more until it fires; it fires
+        with None also where writing failed, which :meth:`commit` then tells.
+        """
+
+    def commit(
+        envelope: Envelope, copies: Sequence[Copy], traits: Traits, *, atomic: bool
+    ) -> Deferred[Sequence[Outcome]]:
+        """Keep the letter and its copies durably, in one transaction.
+
+        Fires after the commit is synced, with one outcome per copy, in their order. With ``atomic``
+        (SMTP) all are Delivered or none is, and then all are TryLater; without (LMTP) each stands for
+        itself. Never fails. After a crash either all that was Delivered is there, or - where no
+        outcome had been told - all or nothing of it.
+        """
+
+    def abort() -> None:
+        """Forget the draft. Harmless after :meth:`commit` and when repeated."""
+
+
+class IMaildrop(Interface):
+    """What a POP3 login gives (an avatar in the sense of ``twisted.cred``): the right to open it."""
+
+    def open() -> ISnapshot | Deferred[ISnapshot]:
+        """Lock the maildrop and take a snapshot of what is in it (RFC 1939 §4).
+
+        :raises MaildropInUse: another session has it open.
+        :raises TemporaryFailure: it cannot be read just now. Both also through the Deferred.
+        """
+
+
+class ISnapshot(Interface):
+    """An open maildrop, as it was when it was opened; letters are counted from 0 here."""
+
+    sizes: Sequence[int] = Attribute(
+        """Octets of each letter exactly as :meth:`fetch` gives it."""
+    )
+
+    def uidl(index: int) -> bytes:
+        """The unique-id of a letter: 1 to 70 octets of 0x21 to 0x7E, for ever its own (RFC 1939 §7)."""
+
+    def fetch(index: int) -> bytes | IPieces | Deferred[bytes | IPieces]:
+        """A letter as it is to be sent: postmark and body, ending with CRLF, dots not stuffed.
+
+        :raises TemporaryFailure: it cannot be read just now (also through the Deferred).
+        """
+
+    def let_go(indexes: Sequence[int]) -> Deferred[None]:
+        """Delete these letters from this view, in one synced transaction (RFC 1939 §6, UPDATE).
+
+        Fires after the commit. Fails with TemporaryFailure, and then nothing was let go.
+        """
+
+    def close() -> None:
+        """Release the lock. Harmless when repeated. Nothing is deleted by it."""
+
+
+class IPieces(Interface):
+    """A letter too large to be held in memory, read piece by piece."""
+
+    def read() -> Deferred[bytes]:
+        """The next octets; ``b""`` after the last. Fails with TemporaryFailure."""
+
+    def close() -> None:
+        """Read no further. Harmless when repeated."""

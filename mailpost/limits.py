@@ -1,0 +1,117 @@
+"""Nobody outside can make the office grow or stop: how many may come, and how long they may be silent.
+
+Used by every room that listens. RFC 5321 §4.5.3.2 and RFC 1939 §3 name the shortest patience allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Generic, TypeVar
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+
+MAX_BUFFERED = 128 * 1024
+"""Octets of input that wait for their turn, per connection; at this many no more is read."""
+
+MAX_UNSENT = 64 * 1024
+"""Octets of output gathered before they are sent, per connection; a larger piece counts as one."""
+
+CLOSING_SECONDS = 10.0
+"""How long a connection that is being closed may take to go."""
+
+_TICK = 1.0
+
+T = TypeVar("T")
+
+
+class ConnectionLimits:
+    """Counts connections, in all and per address.
+
+    :param total: connections at a time.
+    :param per_address: connections at a time from one IP address.
+    :param loopback_exempt: whether loopback (and UNIX sockets) may have as many as there are.
+    """
+
+    def __init__(
+        self, total: int = 10_000, per_address: int = 50, *, loopback_exempt: bool = True
+    ) -> None:
+        self._total = total
+        self._per_address = per_address
+        self._loopback_exempt = loopback_exempt
+        self._count = 0
+        self._by_address: dict[str, int] = {}
+
+    def admit(self, address: str) -> bool:
+        """Whether one more may come from there; if so, :meth:`release` is owed.
+
+        :param address: an IP address; ``""`` for a peer without one.
+        """
+        if self._count >= self._total:
+            return False
+        if not self._exempt(address):
+            here = self._by_address.get(address, 0)
+            if here >= self._per_address:
+                return False
+            self._by_address[address] = here + 1
+        self._count += 1
+        return True
+
+    def release(self, address: str) -> None:
+        """One that was admitted has gone."""
+        self._count -= 1
+        here = self._by_address.get(address, 0)
+        if here > 1:
+            self._by_address[address] = here - 1
+        elif here:
+            del self._by_address[address]
+
+    def _exempt(self, address: str) -> bool:
+        if not self._loopback_exempt:
+            return False
+        return not address or address == "127.0.0.1" or ip_address(address).is_loopback
+
+
+class IdleWatch(Generic[T]):
+    """Tells who has been silent for too long; one clock tick serves any number of them.
+
+    A dict keeps its order, so moving whoever is heard to its end keeps the most silent one in front:
+    no timer per connection, and a tick looks only at those whose time has come.
+
+    :param seconds: the patience.
+    :param expired: called with each whose time has come; it is watched no longer.
+    """
+
+    def __init__(self, clock: IReactorTime, seconds: float, expired: Callable[[T], None]) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._expired = expired
+        self._heard: dict[T, float] = {}
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = clock
+
+    def touch(self, who: T) -> None:
+        """Somebody was heard; watching begins with the first time."""
+        heard = self._heard
+        heard.pop(who, None)
+        heard[who] = self._clock.seconds()
+        if not self._ticking.running:
+            self._ticking.start(_TICK, now=False)
+
+    def forget(self, who: T) -> None:
+        """Somebody has gone. Harmless when repeated."""
+        self._heard.pop(who, None)
+        if not self._heard and self._ticking.running:
+            self._ticking.stop()
+
+    def _tick(self) -> None:
+        limit = self._clock.seconds() - self._seconds
+        late = []
+        for who, heard in self._heard.items():
+            if heard > limit:
+                break
+            late.append(who)
+        for who in late:
+            self.forget(who)
+            self._expired(who)

@@ -1,0 +1,128 @@
+"""The way out of a connection: at once where the socket takes it, and never more than it takes.
+
+Twisted's ``transport.write`` keeps what it is given and sends it when the reactor comes round again:
+two system calls to watch the socket and one more turn of the loop, for a reply that the kernel would
+have taken at once. An outlet sends first and asks the transport only to keep the rest; while there is
+a rest, :attr:`Outlet.full` holds the session back, so that a peer who does not read can make nothing
+grow here.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.interfaces import IPullProducer, IPushProducer, ITransport
+from twisted.internet.tcp import Connection as SocketConnection
+from zope.interface import implementer
+
+
+class Outlet(Protocol):
+    """Where a connection's output goes."""
+
+    @property
+    def full(self) -> bool:
+        """Nothing more should be sent before the ``drained`` callback came."""
+
+    def send(self, octets: bytes) -> None:
+        """Send, in order."""
+
+    def detach(self) -> None:
+        """Before the connection is closed: what was sent will still go out."""
+
+    def stopProducing(self) -> None:
+        """The connection has gone."""
+
+
+def outlet_for(transport: ITransport, drained: Callable[[], None]) -> Outlet:
+    """The best outlet for a transport.
+
+    :param drained: called each time an outlet that was :attr:`~Outlet.full` is so no longer.
+    """
+    if isinstance(transport, SocketConnection) and not transport.TLS:
+        return SocketOutlet(transport, drained)
+    return TransportOutlet(transport, drained)
+
+
+@implementer(IPullProducer)
+class SocketOutlet:
+    """Sends on the socket itself while the transport holds nothing back."""
+
+    __slots__ = ("_drained", "_socket", "_transport", "full")
+
+    def __init__(self, transport: SocketConnection, drained: Callable[[], None]) -> None:
+        self._transport = transport
+        self._socket: socket.socket = transport.getHandle()
+        self._drained = drained
+        self.full = False
+
+    def send(self, octets: bytes) -> None:
+        """Send, in order."""
+        if not self.full:
+            try:
+                sent = self._socket.send(octets)
+            except OSError:  # would block, or is broken: the transport knows what to do with either
+                sent = 0
+            if sent == len(octets):
+                return
+            octets = octets[sent:]
+            # A pull producer is called when the transport has sent all it held; and once right here,
+            # which `full` tells apart.
+            self._transport.registerProducer(self, streaming=False)
+            self.full = True
+        self._transport.write(octets)
+
+    def resumeProducing(self) -> None:
+        """All that the transport held has gone out."""
+        if self.full:
+            self.detach()
+            self._drained()
+
+    def stopProducing(self) -> None:
+        """The connection has gone."""
+        self.full = False
+
+    def detach(self) -> None:
+        """Before the connection is closed: what was sent will still go out."""
+        if self.full:
+            self.full = False
+            self._transport.unregisterProducer()
+
+
+@implementer(IPushProducer)
+class TransportOutlet:
+    """Sends through any transport, and heeds its back-pressure."""
+
+    __slots__ = ("_attached", "_drained", "_transport", "full")
+
+    def __init__(self, transport: ITransport, drained: Callable[[], None]) -> None:
+        self._transport = transport
+        self._drained = drained
+        self.full = False
+        self._attached = True
+        transport.registerProducer(self, True)  # type: ignore[attr-defined]  # IConsumer as well
+
+    def send(self, octets: bytes) -> None:
+        """Send, in order."""
+        self._transport.write(octets)
+
+    def pauseProducing(self) -> None:
+        """The transport holds more than it likes to."""
+        self.full = True
+
+    def resumeProducing(self) -> None:
+        """The transport's buffer is empty again."""
+        if self.full:
+            self.full = False
+            self._drained()
+
+    def stopProducing(self) -> None:
+        """The connection has gone."""
+        self.full = False
+
+    def detach(self) -> None:
+        """Before the connection is closed: what was sent will still go out."""
+        if self._attached:
+            self._attached = False
+            self._transport.unregisterProducer()  # type: ignore[attr-defined]  # IConsumer as well

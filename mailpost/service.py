@@ -1,0 +1,198 @@
+"""The post office as a service: the one place where the rooms are joined.
+
+Read top to bottom: :class:`PostOffice` opens the store, hands it to sorting, to the Portal and to the
+listeners' factories, opens the doors, and closes all of it again in the opposite order.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.portal import Portal
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol
+from twisted.internet.protocol import Factory
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from mailpost.accounts.portal import make_portal
+from mailpost.collection import POP3Factory
+from mailpost.config import Config, Listen
+from mailpost.connection import ConnectionFactory
+from mailpost.intake import SMTPFactory
+from mailpost.limits import ConnectionLimits
+from mailpost.sorting.local import LocalSorter
+from mailpost.store import Store, open_store
+from mailpost.wire.smtp import Settings
+
+STOP_SECONDS = 8.0
+"""How long sessions may take to end when the office closes; then they are cut off."""
+
+SWITCH_SECONDS = 0.0005
+"""How long the reactor's thread may keep the interpreter from the ledger's, which commits."""
+
+_THREADS = 8
+
+
+class Door(Factory):
+    """One listener: open to the network before the room behind it is ready.
+
+    Ports below 1024 are bound while the process is still root, and the store is opened when it is no
+    longer; nobody is let in before the reactor runs, and then :attr:`room` is there.
+    """
+
+    noisy = False
+
+    def __init__(self, listen: Listen) -> None:
+        self.listen = listen
+        self.room: ConnectionFactory | None = None
+        self.port: IListeningPort | None = None
+
+    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
+        """A connection in the room behind."""
+        return None if self.room is None else self.room.buildProtocol(addr)
+
+    @property
+    def where(self) -> str:
+        """The address it listens at, as a person writes it."""
+        host = None if self.port is None else self.port.getHost()
+        if isinstance(host, IPv4Address | IPv6Address):
+            return f"[{host.host}]:{host.port}" if ":" in host.host else f"{host.host}:{host.port}"
+        return self.listen.endpoint
+
+
+class PostOffice(Service):
+    """A running post office.
+
+    :ivar opened: fires when every door is open; fails with why one is not, or the store.
+    :ivar doors: the listeners, in the order of the configuration.
+    :param portal: another Portal than the office's own, whose realm gives ``IMaildrop`` or ``IMailbox``.
+    :param checkers: who checks passwords in place of the office's own accounts (``twistd --auth``).
+    """
+
+    log = Logger(namespace="mailpost.service")
+
+    def __init__(
+        self,
+        config: Config,
+        reactor: Any,
+        portal: Portal | None = None,
+        checkers: Sequence[ICredentialsChecker] = (),
+    ) -> None:
+        self.setName("mailpost")
+        self._config = config
+        self._reactor = reactor
+        self._portal = portal
+        self._checkers = checkers
+        self._threads = ThreadPool(1, _THREADS, "mailpost")
+        self._store: Store | None = None
+        self._binding: list[Deferred[None]] | None = None
+        self.doors = [Door(listen) for listen in config.listen]
+        self.opened: Deferred[None] = Deferred()
+
+    # Opening --------------------------------------------------------------------------------------
+
+    def privilegedStartService(self) -> None:
+        """Bind the ports, perhaps still as root."""
+        self._binding = [self._bind(door) for door in self.doors]
+
+    def startService(self) -> None:
+        """Open the store, join the rooms, let people in."""
+        super().startService()
+        if self._binding is None:
+            self.privilegedStartService()
+        bound = gatherResults(self._binding or [], consumeErrors=True)
+        bound.addCallback(lambda _: self._open())
+        bound.addErrback(_cause)
+        bound.addCallbacks(lambda _: self.opened.callback(None), self.opened.errback)
+
+    def _bind(self, door: Door) -> Deferred[None]:
+        def bound(port: IListeningPort) -> None:
+            door.port = port
+
+        return serverFromString(self._reactor, door.listen.endpoint).listen(door).addCallback(bound)
+
+    def _open(self) -> None:
+        config, reactor = self._config, self._reactor
+        sys.setswitchinterval(SWITCH_SECONDS)
+        self._threads.start()
+        in_thread: Callable[..., Deferred[Any]] = partial(
+            deferToThreadPool, reactor, self._threads
+        )
+        self._store = store = open_store(
+            config.office.database,
+            clock=reactor,
+            call_in_reactor=reactor.callFromThread,
+            defer_to_thread=in_thread,
+            reserve=config.office.disk_reserve,
+        )
+        store.start()
+        portal = self._portal or make_portal(store, config.office, in_thread, self._checkers)
+        sorter = LocalSorter(store.accounts, config)
+        limits = ConnectionLimits(
+            config.limits.connections,
+            config.limits.connections_per_address,
+            loopback_exempt=config.limits.exempt_loopback,
+        )
+        for door in self.doors:
+            if door.listen.protocol == "smtp":
+                settings = Settings(
+                    hostname=config.office.hostname,
+                    max_octets=config.office.max_letter_size,
+                    max_recipients=config.office.max_recipients,
+                    max_errors=config.limits.errors_per_session,
+                )
+                door.room = SMTPFactory(
+                    settings, sorter, store.delivery, reactor, limits, config.limits.smtp_idle
+                )
+            else:
+                door.room = POP3Factory(
+                    config.office.hostname,
+                    portal,
+                    reactor,
+                    limits,
+                    config.limits.pop3_idle,
+                    config.limits.errors_per_session,
+                )
+            self.log.info(
+                "{protocol} on {where}", protocol=door.listen.protocol, where=door.where
+            )
+
+    # Closing --------------------------------------------------------------------------------------
+
+    def stopService(self) -> Deferred[None]:
+        """Close the doors, end the sessions, write what was accepted; fires when all is done."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._close())
+
+    async def _close(self) -> None:
+        ports = [door.port for door in self.doors if door.port is not None]
+        await DeferredList([maybeDeferred(port.stopListening) for port in ports])
+        rooms = [door.room for door in self.doors if door.room is not None]
+        ended = DeferredList([room.shut_down() for room in rooms])
+        cut_off = self._reactor.callLater(
+            STOP_SECONDS, lambda: [room.cut_off() for room in rooms]
+        )
+        await ended
+        if cut_off.active():
+            cut_off.cancel()
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        if self._threads.started:
+            self._threads.stop()
+        self.log.info("closed")
+
+
+def _cause(failure: Failure) -> Failure:
+    """What went wrong first, out of what was waited for together."""
+    return failure.value.subFailure if isinstance(failure.value, FirstError) else failure

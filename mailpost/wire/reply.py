@@ -1,0 +1,148 @@
+"""What a server says: SMTP replies and POP3 responses, each by a name and with its source.
+
+A reply is rendered once, when it is made; the hot path only joins octets.
+"""
+
+from __future__ import annotations
+
+
+class Reply:
+    """An SMTP reply: a code (RFC 5321 §4.2), an enhanced code (RFC 3463) and lines of text.
+
+    :param code: three digits, the first 2 to 5.
+    :param enhanced: ``"2.1.0"`` and the like, of the same class as ``code``; ``""`` for the greeting,
+        EHLO and 3yz replies, which bear none (RFC 2034 §4).
+    :param lines: the text, one item per line, US-ASCII; at least one.
+    """
+
+    __slots__ = ("code", "enhanced", "lines", "octets")
+
+    def __init__(self, code: int, enhanced: str, *lines: str) -> None:
+        self.code = code
+        self.enhanced = enhanced
+        self.lines = lines
+        lead = f"{enhanced} " if enhanced else ""
+        last = len(lines) - 1
+        self.octets = "".join(
+            f"{code}{' ' if n == last else '-'}{lead}{line}\r\n" for n, line in enumerate(lines)
+        ).encode("ascii")
+
+    @property
+    def positive(self) -> bool:
+        """Whether what was asked has been done, or may go on (2yz and 3yz)."""
+        return self.code < 400  # noqa: PLR2004 - the SMTP class digit
+
+    def __repr__(self) -> str:
+        return f"<Reply {self}>"
+
+    def __str__(self) -> str:
+        return " / ".join(f"{self.code} {self.enhanced} {line}" for line in self.lines)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reply) and self.octets == other.octets
+
+    def __hash__(self) -> int:
+        return hash(self.octets)
+
+
+# Positive -----------------------------------------------------------------------------------------
+BYE = Reply(221, "2.0.0", "the post office thanks you, good bye")  # RFC 5321 §4.1.1.10
+OK = Reply(250, "2.0.0", "ok")
+SENDER_OK = Reply(250, "2.1.0", "sender ok")
+RECIPIENT_OK = Reply(250, "2.1.5", "recipient ok")
+CANNOT_VERIFY = Reply(252, "2.1.5", "send the letter, then you will know")  # RFC 5321 §3.5.3
+SEND_LETTER = Reply(354, "", "send the letter, end with a dot on a line of its own")
+HELP = Reply(
+    214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT", "see RFC 5321"
+)
+
+# Try later ----------------------------------------------------------------------------------------
+IDLE = Reply(421, "4.4.2", "nothing heard for too long, closing")  # RFC 5321 §4.5.3.2
+SHUTTING_DOWN = Reply(421, "4.3.2", "the post office is closing, try again soon")
+TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "too many connections, try again later")
+TOO_MANY_ERRORS = Reply(421, "4.7.0", "too many errors, closing")
+LOCAL_ERROR = Reply(451, "4.3.0", "something is wrong here, try again later")
+STORE_FAILED = Reply(451, "4.3.0", "the letter could not be kept, try again later")
+TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "too many recipients, send the rest separately")
+DISK_FULL = Reply(452, "4.3.1", "no room to keep letters just now, try again later")
+
+# Refused ------------------------------------------------------------------------------------------
+UNKNOWN_COMMAND = Reply(500, "5.5.2", "unknown command")
+LINE_TOO_LONG = Reply(500, "5.5.2", "line too long")
+BARE_NEWLINE = Reply(500, "5.5.2", "a line ends with CR and LF together, nothing else")
+BAD_OCTETS = Reply(500, "5.5.2", "control characters have no place in a command")
+SYNTAX = Reply(501, "5.5.4", "syntax error in the argument")
+NO_ARGUMENT = Reply(501, "5.5.4", "this command takes no argument")
+NEEDS_DOMAIN = Reply(501, "5.5.4", "say who you are: a domain or an address literal")
+BAD_SENDER = Reply(501, "5.1.7", "syntax: MAIL FROM:<address>")
+BAD_RECIPIENT = Reply(501, "5.1.3", "syntax: RCPT TO:<address>")
+NO_SUCH_PARAMETER = Reply(555, "5.5.4", "parameter not known here")  # RFC 5321 §4.1.1.11
+BAD_PARAMETER = Reply(501, "5.5.4", "bad value for a parameter")
+SAY_HELLO = Reply(503, "5.5.1", "say EHLO or HELO first")
+NESTED_MAIL = Reply(503, "5.5.1", "a sender is already named, RSET to start over")
+NEEDS_MAIL = Reply(503, "5.5.1", "name the sender first: MAIL FROM")
+NEEDS_RECIPIENT = Reply(503, "5.5.1", "no valid recipient: RCPT TO first")
+NO_VALID_RECIPIENT = Reply(554, "5.5.1", "no valid recipients")  # RFC 2920 §3.1
+NOT_ASCII = Reply(553, "5.6.7", "addresses are US-ASCII here")  # RFC 6531 §3.5
+TOO_LARGE = Reply(552, "5.3.4", "the letter is larger than this office takes")
+BARE_NEWLINE_IN_LETTER = Reply(
+    554, "5.6.0", "the letter has a bare CR or LF: lines end with CR and LF together"
+)
+MAIL_LOOP = Reply(554, "5.4.6", "too many Received lines, this letter goes in circles")
+NO_SUCH_USER = Reply(550, "5.1.1", "no such mailbox here")
+NOT_OUR_DOMAIN = Reply(550, "5.7.1", "this office does not deliver to that domain")
+
+
+class Response:
+    """A POP3 response line: ``+OK`` or ``-ERR``, perhaps a response code (RFC 2449 §8), a text.
+
+    :param ok: whether what was asked has been done.
+    :param text: a few words for a person, US-ASCII.
+    :param code: ``"IN-USE"``, ``"AUTH"``, ``"SYS/TEMP"`` and the like (RFC 2449 §8.1, RFC 3206), or ``""``.
+    """
+
+    __slots__ = ("code", "octets", "ok", "text")
+
+    def __init__(self, ok: bool, text: str, code: str = "") -> None:  # noqa: FBT001 - +OK is the subject
+        self.ok = ok
+        self.text = text
+        self.code = code
+        status = "+OK" if ok else "-ERR"
+        self.octets = f"{status}{f' [{code}]' if code else ''} {text}\r\n".encode("ascii")
+
+    def __repr__(self) -> str:
+        return f"<Response {self.octets[:-2].decode('ascii')}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Response) and self.octets == other.octets
+
+    def __hash__(self) -> int:
+        return hash(self.octets)
+
+
+POP_OK = Response(True, "ok")
+POP_NAME_TAKEN_DOWN = Response(True, "and the password?")  # RFC 1939 §7: says nothing of who exists
+POP_BYE = Response(True, "good bye")
+POP_UNKNOWN_COMMAND = Response(False, "unknown command")
+POP_LINE_TOO_LONG = Response(False, "line too long")
+POP_BAD_OCTETS = Response(False, "control characters have no place in a command")
+POP_BARE_NEWLINE = Response(False, "a line ends with CR and LF together, nothing else")
+POP_NO_ARGUMENT = Response(False, "this command takes no argument")
+POP_NEEDS_NUMBER = Response(False, "which letter? give its number")
+POP_NEEDS_NUMBERS = Response(False, "give the letter's number and how many lines")
+POP_NEEDS_NAME = Response(False, "whose maildrop? give a name")
+POP_NO_SUCH_LETTER = Response(False, "no such letter")
+POP_LETTER_DELETED = Response(False, "that letter is marked as deleted")
+POP_LOGIN_FIRST = Response(False, "log in first")
+POP_ALREADY_IN = Response(False, "you are logged in already")
+POP_USER_FIRST = Response(False, "USER comes before PASS")
+POP_BAD_LOGIN = Response(False, "name or password is wrong", "AUTH")  # RFC 3206 §4
+POP_IN_USE = Response(False, "another session has this maildrop open", "IN-USE")  # RFC 2449 §8.1.1
+POP_TRY_LATER = Response(False, "something is wrong here, try again later", "SYS/TEMP")
+POP_NOT_DELETED = Response(False, "nothing was deleted, try again later", "SYS/TEMP")
+POP_IDLE = Response(False, "nothing heard for too long, closing; nothing was deleted")
+POP_SHUTTING_DOWN = Response(
+    False, "the post office is closing; nothing was deleted", "SYS/TEMP"
+)
+POP_TOO_MANY_CONNECTIONS = Response(False, "too many connections, try again later", "SYS/TEMP")
+POP_TOO_MANY_ERRORS = Response(False, "too many errors, closing")
