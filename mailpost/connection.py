@@ -7,7 +7,7 @@ the end. ``intake`` and ``collection`` add what the events mean.
 
 from __future__ import annotations
 
-from typing import ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -16,7 +16,6 @@ from twisted.internet.interfaces import (
     ITCPTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailpost.limits import (
@@ -29,10 +28,11 @@ from mailpost.limits import (
 from mailpost.outlet import Outlet, outlet_for
 from mailpost.wire.session import Event, OutputWaiting, ServerSession, SessionEnded
 
-S = TypeVar("S", bound=ServerSession)
+if TYPE_CHECKING:
+    from twisted.logger import Logger
 
 
-class Connection(Protocol, Generic[S]):
+class Connection(Protocol):
     """Drives one session; subclasses act on its events.
 
     :ivar session: the engine.
@@ -40,10 +40,10 @@ class Connection(Protocol, Generic[S]):
     """
 
     log: ClassVar[Logger]
-    session: S
-    factory: ConnectionFactory  # type: ignore[assignment]  # Twisted's own is any Factory
+    session: ServerSession
+    factory: ConnectionFactory
 
-    def __init__(self, session: S, peer: str) -> None:
+    def __init__(self, session: ServerSession, peer: str) -> None:
         self.session = session
         self.peer = peer
         self._outlet: Outlet | None = None
@@ -186,17 +186,11 @@ class Connection(Protocol, Generic[S]):
                 event = session.next_event()
                 if event is None:
                     break
-                if isinstance(event, SessionEnded):
-                    self.end(event)
-                    break
-                if isinstance(event, OutputWaiting) or session.unsent >= MAX_UNSENT:
+                if session.unsent >= MAX_UNSENT or isinstance(event, OutputWaiting):
                     self._flush()
-                    if isinstance(event, OutputWaiting):
-                        continue
-                end = self.act(event)
+                end = event if isinstance(event, SessionEnded) else self.act(event)
                 if end is not None:
                     self.end(end)
-                    break
         except Exception:  # noqa: BLE001 - a fault of ours is never the end of a session
             self.unexpected(Failure())
         finally:
@@ -260,26 +254,28 @@ class ConnectionFactory(Factory):
     def __init__(self, clock: IReactorTime, limits: ConnectionLimits, idle_seconds: float) -> None:
         self.clock = clock
         self.limits = limits
-        self.connections: set[Connection[ServerSession]] = set()
-        self.idle: IdleWatch[Connection[ServerSession]] = IdleWatch(
+        self.connections: set[Connection] = set()
+        self.idle: IdleWatch[Connection] = IdleWatch(
             clock, idle_seconds, lambda connection: connection.silent()
         )
-        self.closing: IdleWatch[Connection[ServerSession]] = IdleWatch(
+        self.closing: IdleWatch[Connection] = IdleWatch(
             clock, CLOSING_SECONDS, lambda connection: connection.cut_off()
         )
         self._empty: list[Deferred[None]] = []
 
-    def buildProtocol(self, addr: IAddress | None) -> Connection[ServerSession] | None:
+    def buildProtocol(  # type: ignore[override]  # our factory attribute is narrower
+        self, addr: IAddress | None
+    ) -> Connection:
         """A connection for a peer that has come."""
         connection = self.connection(str(getattr(addr, "host", "") or ""))
         connection.factory = self
         return connection
 
-    def connection(self, peer: str) -> Connection[ServerSession]:
+    def connection(self, peer: str) -> Connection:
         """A new connection with a new session."""
         raise NotImplementedError
 
-    def arrive(self, connection: Connection[ServerSession]) -> bool:
+    def arrive(self, connection: Connection) -> bool:
         """Whether this one may stay."""
         if not self.limits.admit(connection.peer):
             return False
@@ -287,7 +283,7 @@ class ConnectionFactory(Factory):
         self.idle.touch(connection)
         return True
 
-    def depart(self, connection: Connection[ServerSession]) -> None:
+    def depart(self, connection: Connection) -> None:
         """One that stayed has gone."""
         self.connections.discard(connection)
         self.limits.release(connection.peer)

@@ -6,13 +6,17 @@ known at once: on the hot path a decision from memory costs no Deferred.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
-from mailpost.envelope import Address, Copy, Destination, Envelope, Traits
-from mailpost.outcome import Outcome, Refused, TryLater
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twisted.internet.defer import Deferred
+
+    from mailpost.envelope import Address, Copy, Destination, Envelope, Traits
+    from mailpost.outcome import Outcome, Refused, TryLater
 
 
 class ISorter(Interface):
@@ -76,9 +80,7 @@ class IMaildrop(Interface):
 class ISnapshot(Interface):
     """An open maildrop, as it was when it was opened; letters are counted from 0 here."""
 
-    sizes: Sequence[int] = Attribute(
-        """Octets of each letter exactly as :meth:`fetch` gives it."""
-    )
+    sizes: Sequence[int] = Attribute("""Octets of each letter exactly as :meth:`fetch` gives it.""")
 
     def uidl(index: int) -> bytes:
         """The unique-id of a letter: 1 to 70 octets of 0x21 to 0x7E, for ever its own (RFC 1939 §7)."""

@@ -5,12 +5,15 @@ Used by every room that listens. RFC 5321 §4.5.3.2 and RFC 1939 §3 name the sh
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IReactorTime
 
 MAX_BUFFERED = 128 * 1024
 """Octets of input that wait for their turn, per connection; at this many no more is read."""

@@ -8,10 +8,14 @@ sender give a letter up.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attrs import frozen
 
 from mailpost.wire import reply
-from mailpost.wire.reply import Reply
+
+if TYPE_CHECKING:
+    from mailpost.wire.reply import Reply
 
 
 @frozen

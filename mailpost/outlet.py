@@ -9,13 +9,15 @@ grow here.
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.interfaces import IPullProducer, IPushProducer, ITransport
 from twisted.internet.tcp import Connection as SocketConnection
 from zope.interface import implementer
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
 
 
 class Outlet(Protocol):

@@ -7,32 +7,36 @@ listeners' factories, opens the doors, and closes all of it again in the opposit
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
-from twisted.cred.checkers import ICredentialsChecker
-from twisted.cred.portal import Portal
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults, maybeDeferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol
 from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from mailpost.accounts.portal import make_portal
 from mailpost.collection import POP3Factory
-from mailpost.config import Config, Listen
-from mailpost.connection import ConnectionFactory
 from mailpost.intake import SMTPFactory
 from mailpost.limits import ConnectionLimits
 from mailpost.sorting.local import LocalSorter
 from mailpost.store import Store, open_store
 from mailpost.wire.smtp import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twisted.cred.checkers import ICredentialsChecker
+    from twisted.cred.portal import Portal
+    from twisted.internet.interfaces import IAddress, IListeningPort
+    from twisted.python.failure import Failure
+
+    from mailpost.config import Config, Listen
+    from mailpost.connection import Connection, ConnectionFactory
 
 STOP_SECONDS = 8.0
 """How long sessions may take to end when the office closes; then they are cut off."""
@@ -57,14 +61,16 @@ class Door(Factory):
         self.room: ConnectionFactory | None = None
         self.port: IListeningPort | None = None
 
-    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
+    def buildProtocol(  # type: ignore[override]  # as in ConnectionFactory
+        self, addr: IAddress | None
+    ) -> Connection | None:
         """A connection in the room behind."""
         return None if self.room is None else self.room.buildProtocol(addr)
 
     @property
     def where(self) -> str:
         """The address it listens at, as a person writes it."""
-        host = None if self.port is None else self.port.getHost()
+        host: object = None if self.port is None else self.port.getHost()
         if isinstance(host, IPv4Address | IPv6Address):
             return f"[{host.host}]:{host.port}" if ":" in host.host else f"{host.host}:{host.port}"
         return self.listen.endpoint
@@ -88,7 +94,7 @@ class PostOffice(Service):
         portal: Portal | None = None,
         checkers: Sequence[ICredentialsChecker] = (),
     ) -> None:
-        self.setName("mailpost")
+        self.setName("mailpost")  # type: ignore[no-untyped-call]
         self._config = config
         self._reactor = reactor
         self._portal = portal
@@ -107,7 +113,7 @@ class PostOffice(Service):
 
     def startService(self) -> None:
         """Open the store, join the rooms, let people in."""
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         if self._binding is None:
             self.privilegedStartService()
         bound = gatherResults(self._binding or [], consumeErrors=True)
@@ -119,15 +125,16 @@ class PostOffice(Service):
         def bound(port: IListeningPort) -> None:
             door.port = port
 
-        return serverFromString(self._reactor, door.listen.endpoint).listen(door).addCallback(bound)
+        listening: Deferred[IListeningPort] = serverFromString(
+            self._reactor, door.listen.endpoint
+        ).listen(door)
+        return listening.addCallback(bound)
 
     def _open(self) -> None:
         config, reactor = self._config, self._reactor
         sys.setswitchinterval(SWITCH_SECONDS)
         self._threads.start()
-        in_thread: Callable[..., Deferred[Any]] = partial(
-            deferToThreadPool, reactor, self._threads
-        )
+        in_thread: Callable[..., Deferred[Any]] = partial(deferToThreadPool, reactor, self._threads)
         self._store = store = open_store(
             config.office.database,
             clock=reactor,
@@ -163,15 +170,13 @@ class PostOffice(Service):
                     config.limits.pop3_idle,
                     config.limits.errors_per_session,
                 )
-            self.log.info(
-                "{protocol} on {where}", protocol=door.listen.protocol, where=door.where
-            )
+            self.log.info("{protocol} on {where}", protocol=door.listen.protocol, where=door.where)
 
     # Closing --------------------------------------------------------------------------------------
 
     def stopService(self) -> Deferred[None]:
         """Close the doors, end the sessions, write what was accepted; fires when all is done."""
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]
         return Deferred.fromCoroutine(self._close())
 
     async def _close(self) -> None:
@@ -179,9 +184,7 @@ class PostOffice(Service):
         await DeferredList([maybeDeferred(port.stopListening) for port in ports])
         rooms = [door.room for door in self.doors if door.room is not None]
         ended = DeferredList([room.shut_down() for room in rooms])
-        cut_off = self._reactor.callLater(
-            STOP_SECONDS, lambda: [room.cut_off() for room in rooms]
-        )
+        cut_off = self._reactor.callLater(STOP_SECONDS, _cut_off, rooms)
         await ended
         if cut_off.active():
             cut_off.cancel()
@@ -191,6 +194,11 @@ class PostOffice(Service):
         if self._threads.started:
             self._threads.stop()
         self.log.info("closed")
+
+
+def _cut_off(rooms: Sequence[ConnectionFactory]) -> None:
+    for room in rooms:
+        room.cut_off()
 
 
 def _cause(failure: Failure) -> Failure:

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from twisted.application.service import IService
 from twisted.cred import credentials, strcred
 from twisted.internet import reactor
 from twisted.logger import Logger
 from twisted.python import usage
-from twisted.python.failure import Failure
 
 from mailpost import config
 from mailpost.service import PostOffice
 
+if TYPE_CHECKING:
+    from twisted.application.service import IService
+    from twisted.python.failure import Failure
+
 _log = Logger(namespace="mailpost.tap")
 
 
-class Options(usage.Options, strcred.AuthOptionMixin):  # type: ignore[misc]  # untyped in twisted
+class Options(usage.Options, strcred.AuthOptionMixin):
     """The options of ``twistd mailpost``."""
 
     synopsis = "[--config FILE] [--auth CHECKER]..."
-    longdesc = (
-        "A post office: letters in by SMTP, kept durably, out by POP3. Make one with `mailpost init`."
-    )
+    longdesc = "A post office: letters in by SMTP, kept durably, out by POP3. Make one with `mailpost init`."
     supportedInterfaces = (
         credentials.IUsernamePassword,
         credentials.IUsernameHashedPassword,
     )
     optParameters: ClassVar[list[list[str | None]]] = [
-        ["config", "c", None, "The configuration; if not given: $MAILPOST_CONFIG, ./mailpost.toml,"
-         " /etc/mailpost/mailpost.toml"],
+        [
+            "config",
+            "c",
+            None,
+            f"The configuration; where not given: $MAILPOST_CONFIG, {', '.join(config.SEARCHED)}",
+        ],
     ]
 
 

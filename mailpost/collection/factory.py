@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from twisted.cred.portal import Portal
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from typing import TYPE_CHECKING
 
 from mailpost.accounts.checkers import Login
 from mailpost.accounts.portal import login
 from mailpost.collection.protocol import POP3Connection
 from mailpost.connection import Connection, ConnectionFactory
-from mailpost.interfaces import IMaildrop
 from mailpost.limits import ConnectionLimits
 from mailpost.wire.pop3 import POP3Server
-from mailpost.wire.session import ServerSession
+
+if TYPE_CHECKING:
+    from twisted.cred.portal import Portal
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IReactorTime
+
+    from mailpost.interfaces import IMaildrop
 
 IDLE_SECONDS = 600.0
 """RFC 1939 §3: at least 10 minutes."""
@@ -40,7 +43,7 @@ class POP3Factory(ConnectionFactory):
         self._portal = portal
         self._max_errors = max_errors
 
-    def connection(self, peer: str) -> Connection[ServerSession]:
+    def connection(self, peer: str) -> Connection:
         """A new connection with a new session."""
         return POP3Connection(POP3Server(self._hostname, self._max_errors), peer)
 

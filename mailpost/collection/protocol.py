@@ -5,7 +5,6 @@ Login opens a maildrop, RETR takes letters from its snapshot, QUIT alone lets le
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.cred.error import LoginDenied, LoginFailed, UnauthorizedLogin
@@ -14,24 +13,28 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailpost.connection import Connection
-from mailpost.interfaces import IMaildrop, IPieces, ISnapshot
 from mailpost.outcome import MaildropInUse, TemporaryFailure
 from mailpost.wire import reply
-from mailpost.wire.pop3 import LetterAsked, LoginOffered, POP3Server, UpdateAsked
-from mailpost.wire.reply import Response
-from mailpost.wire.session import Event, SessionEnded
+from mailpost.wire.pop3_events import LetterAsked, LoginOffered, UpdateAsked
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
     from mailpost.collection.factory import POP3Factory
+    from mailpost.interfaces import IMaildrop, IPieces, ISnapshot
+    from mailpost.wire.pop3 import POP3Server
+    from mailpost.wire.reply import Response
+    from mailpost.wire.session import Event, SessionEnded
 
 
-class POP3Connection(Connection[POP3Server]):
+class POP3Connection(Connection):
     """One peer that collects.
 
     :ivar snapshot: the open maildrop; None before login and after the end.
     """
 
     log = Logger(namespace="mailpost.collection")
+    session: POP3Server
     factory: POP3Factory
 
     def __init__(self, session: POP3Server, peer: str) -> None:
@@ -140,9 +143,7 @@ class POP3Connection(Connection[POP3Server]):
         else:
             self._answer_later(self._fetch_late(event.index, letter))
 
-    async def _fetch_late(
-        self, index: int, letter: IPieces | Deferred[bytes | IPieces]
-    ) -> None:
+    async def _fetch_late(self, index: int, letter: IPieces | Deferred[bytes | IPieces]) -> None:
         try:
             fetched = await letter if isinstance(letter, Deferred) else letter
         except TemporaryFailure as failure:

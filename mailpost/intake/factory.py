@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IReactorTime
+from typing import TYPE_CHECKING
 
 from mailpost.connection import Connection, ConnectionFactory
 from mailpost.intake.postmarks import Postmarks
 from mailpost.intake.protocol import SMTPConnection
-from mailpost.interfaces import IDelivery, ISorter
 from mailpost.limits import ConnectionLimits
-from mailpost.wire.session import ServerSession
 from mailpost.wire.smtp import Settings, SMTPServer
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from mailpost.interfaces import IDelivery, ISorter
 
 IDLE_SECONDS = 300.0
 """RFC 5321 §4.5.3.2.7: at least 5 minutes."""
@@ -39,6 +42,6 @@ class SMTPFactory(ConnectionFactory):
         self.delivery = delivery
         self.postmarks = Postmarks(settings.hostname)
 
-    def connection(self, peer: str) -> Connection[ServerSession]:
+    def connection(self, peer: str) -> Connection:
         """A new connection with a new session."""
         return SMTPConnection(SMTPServer(self._settings), peer)

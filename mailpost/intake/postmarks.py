@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from email.utils import formatdate
+from typing import TYPE_CHECKING
 
-from mailpost.envelope import Envelope
+if TYPE_CHECKING:
+    from mailpost.envelope import Envelope
 
 _NOT_IN_AN_ATOM = re.compile(r"[^A-Za-z0-9._:\[\]-]")
 _MAX_HELO = 255

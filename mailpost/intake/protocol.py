@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -15,22 +14,24 @@ from twisted.logger import Logger
 
 from mailpost.connection import Connection
 from mailpost.envelope import Address, Copy, Destination, Envelope, Traits
-from mailpost.interfaces import ILetterDraft
 from mailpost.outcome import Delivered, Outcome, Refused, TryLater
 from mailpost.wire import reply
 from mailpost.wire.reply import Reply
-from mailpost.wire.session import Event, SessionEnded
-from mailpost.wire.smtp import (
+from mailpost.wire.smtp_events import (
     LetterReceived,
     PieceReceived,
     RecipientOffered,
     SenderOffered,
-    SMTPServer,
     TransactionAborted,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mailpost.intake.factory import SMTPFactory
+    from mailpost.interfaces import ILetterDraft
+    from mailpost.wire.session import Event, SessionEnded
+    from mailpost.wire.smtp import SMTPServer
 
 
 def new_trace() -> str:
@@ -38,16 +39,19 @@ def new_trace() -> str:
     return base64.b32encode(os.urandom(8)).decode("ascii").rstrip("=").lower()
 
 
-class SMTPConnection(Connection[SMTPServer]):
+class SMTPConnection(Connection):
     """One peer that hands letters in."""
 
     log = Logger(namespace="mailpost.intake")
+    session: SMTPServer
     factory: SMTPFactory
 
     def __init__(self, session: SMTPServer, peer: str) -> None:
         super().__init__(session, peer)
         self._envelope: Envelope | None = None
-        self._recipients: dict[int, tuple[Destination, Address]] = {}  # by maildrop: each has one copy
+        self._recipients: dict[
+            int, tuple[Destination, Address]
+        ] = {}  # by maildrop: each has one copy
         self._draft: ILetterDraft | None = None
         self._letters = 0
         self._refused = 0  # recipients
@@ -131,9 +135,7 @@ class SMTPConnection(Connection[SMTPServer]):
         else:
             self._sorted(sorted_to, recipient)
 
-    def _sorted_late(
-        self, sorted_to: Destination | Refused | TryLater, recipient: Address
-    ) -> None:
+    def _sorted_late(self, sorted_to: Destination | Refused | TryLater, recipient: Address) -> None:
         if not self.session.closed:
             self._sorted(sorted_to, recipient)
 
@@ -165,9 +167,7 @@ class SMTPConnection(Connection[SMTPServer]):
             )
             for destination, recipient in self._recipients.values()
         ]
-        committed = draft.commit(
-            envelope, copies, Traits(eight_bit=event.eight_bit), atomic=True
-        )
+        committed = draft.commit(envelope, copies, Traits(eight_bit=event.eight_bit), atomic=True)
         committed.addCallback(self._committed, envelope, event.octets)
         committed.addErrback(self.unexpected)
 

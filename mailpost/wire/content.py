@@ -7,9 +7,12 @@ RFC 5321 §2.3.8 (CR and LF only together), §6.3 (a loop shows in its Received 
 from __future__ import annotations
 
 from io import IncrementalNewlineDecoder
+from typing import TYPE_CHECKING
 
 from mailpost.wire import reply
-from mailpost.wire.reply import Reply
+
+if TYPE_CHECKING:
+    from mailpost.wire.reply import Reply
 
 MAX_HOPS = 100  # RFC 5321 §6.3
 _HOP = b"\nreceived:"
@@ -47,20 +50,24 @@ class Inspector:
         self.eight_bit = False
         self.refusal: Reply | None = None
 
-    def look(self, piece: bytes) -> None:
-        """Take note of the next piece. A CRLF is never split between two of them."""
+    def look(self, piece: bytes) -> Reply | None:
+        """Take note of the next piece; what is wrong with the letter so far, if anything is.
+
+        A CRLF is never split between two pieces.
+        """
         self.octets += len(piece)
         if self.octets > self._max_octets:
-            self.refusal = self.refusal or reply.TOO_LARGE
-            return
+            self.refusal = reply.TOO_LARGE
+            return self.refusal
         self._line_ends.decode(piece.decode("latin-1"))
         if self._line_ends.newlines not in _ONLY_CRLF:
-            self.refusal = self.refusal or reply.BARE_NEWLINE_IN_LETTER
-            return
+            self.refusal = reply.BARE_NEWLINE_IN_LETTER
+            return self.refusal
         if not self.eight_bit and not piece.isascii():
             self.eight_bit = True
         if self._in_header:
             self._count_hops(piece)
+        return self.refusal
 
     def _count_hops(self, piece: bytes) -> None:
         header = self._tail + piece
@@ -72,4 +79,4 @@ class Inspector:
         # What may be the beginning of a Received line, or of the blank line, is looked at again.
         self._tail = header[-_OVERLAP:]
         if self._hops > MAX_HOPS:
-            self.refusal = self.refusal or reply.MAIL_LOOP
+            self.refusal = reply.MAIL_LOOP

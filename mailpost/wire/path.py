@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv6Address
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mailpost.wire import reply
-from mailpost.wire.reply import Reply
+
+if TYPE_CHECKING:
+    from mailpost.wire.reply import Reply
 
 MAX_LOCAL_PART = 64  # octets, RFC 5321 §4.5.3.1.1
 MAX_DOMAIN = 255  # §4.5.3.1.2

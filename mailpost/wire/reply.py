@@ -52,9 +52,7 @@ SENDER_OK = Reply(250, "2.1.0", "sender ok")
 RECIPIENT_OK = Reply(250, "2.1.5", "recipient ok")
 CANNOT_VERIFY = Reply(252, "2.1.5", "send the letter, then you will know")  # RFC 5321 §3.5.3
 SEND_LETTER = Reply(354, "", "send the letter, end with a dot on a line of its own")
-HELP = Reply(
-    214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT", "see RFC 5321"
-)
+HELP = Reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT", "see RFC 5321")
 
 # Try later ----------------------------------------------------------------------------------------
 IDLE = Reply(421, "4.4.2", "nothing heard for too long, closing")  # RFC 5321 §4.5.3.2
@@ -141,8 +139,6 @@ POP_IN_USE = Response(False, "another session has this maildrop open", "IN-USE")
 POP_TRY_LATER = Response(False, "something is wrong here, try again later", "SYS/TEMP")
 POP_NOT_DELETED = Response(False, "nothing was deleted, try again later", "SYS/TEMP")
 POP_IDLE = Response(False, "nothing heard for too long, closing; nothing was deleted")
-POP_SHUTTING_DOWN = Response(
-    False, "the post office is closing; nothing was deleted", "SYS/TEMP"
-)
+POP_SHUTTING_DOWN = Response(False, "the post office is closing; nothing was deleted", "SYS/TEMP")
 POP_TOO_MANY_CONNECTIONS = Response(False, "too many connections, try again later", "SYS/TEMP")
 POP_TOO_MANY_ERRORS = Response(False, "too many errors, closing")

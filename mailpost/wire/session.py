@@ -52,6 +52,7 @@ class OutputWaiting(Event):
     __slots__ = ()
 
 
+NEED_OCTETS = Event()  # nothing can be consumed before more has come
 ENDED = SessionEnded(orderly=True)
 CUT_OFF = SessionEnded(orderly=False)
 OUTPUT_WAITING = OutputWaiting()
@@ -116,11 +117,10 @@ class ServerSession:
 
     def next_event(self) -> Event | None:
         """What the peer did next; None: more octets, or an answer, are needed first."""
-        while self._asked is None and self._may_read():
-            line = self._input.take_line(self.max_line)
-            if line is None:
+        while self._asked is None:
+            event = self._step()
+            if event is NEED_OCTETS:
                 return None
-            event = self._obey(line) if isinstance(line, bytes) else self._complain(line)
             if event is not None:
                 if isinstance(event, Question):
                     self._asked = event
@@ -129,9 +129,12 @@ class ServerSession:
 
     # For the dialects -----------------------------------------------------------------------------
 
-    def _may_read(self) -> bool:
-        """Whether the next thing to come is a command."""
-        return True
+    def _step(self) -> Event | None:
+        """Consume the next thing: what it leads to, or None when it was answered at once."""
+        line = self._input.take_line(self.max_line)
+        if line is None:
+            return NEED_OCTETS
+        return self._obey(line) if isinstance(line, bytes) else self._complain(line)
 
     def _obey(self, line: bytes) -> Event | None:
         """Do what a line says; an event, or None when the answer was given at once."""

@@ -14,24 +14,34 @@ Questions are answered with a :class:`~mailpost.wire.reply.Reply`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING, ClassVar
 
 from mailpost.wire import reply
 from mailpost.wire.content import Inspector
 from mailpost.wire.dots import Unstuffer
 from mailpost.wire.framing import Defect
-from mailpost.wire.path import Address, Parameters, PathError, parse_mail, parse_rcpt
+from mailpost.wire.path import Parameters, PathError, parse_mail, parse_rcpt
 from mailpost.wire.reply import Reply
 from mailpost.wire.session import (
+    NEED_OCTETS,
     Event,
-    Question,
     ServerSession,
     SessionEnded,
     escaped,
     printable,
 )
+from mailpost.wire.smtp_events import (
+    LetterReceived,
+    PieceReceived,
+    RecipientOffered,
+    SenderOffered,
+    TransactionAborted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_LINE = 2048  # RFC 5321 §4.5.3.1.4 asks for 512 at least
 
@@ -59,54 +69,6 @@ class State(Enum):
     READY = "ready"
     MAIL = "mail"
     LETTER = "letter"
-
-
-@dataclass(frozen=True, slots=True)
-class SenderOffered(Question):
-    """MAIL: may a letter from here begin?
-
-    :ivar reverse_path: None for ``<>``.
-    :ivar size: octets as the peer declared them (SIZE=), 0 where it did not.
-    """
-
-    reverse_path: Address | None
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class RecipientOffered(Question):
-    """RCPT: may the letter go there?"""
-
-    recipient: Address
-
-
-@dataclass(frozen=True, slots=True)
-class LetterReceived(Question):
-    """The letter is whole: is it kept? Every piece of it was told before.
-
-    :ivar octets: the size of its body.
-    :ivar eight_bit: whether any octet was above 0x7F.
-    """
-
-    octets: int
-    eight_bit: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PieceReceived(Event):
-    """The next octets of the letter's body, dots unstuffed."""
-
-    octets: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionAborted(Event):
-    """What there is of this letter, and its envelope, is to be forgotten.
-
-    :ivar refusal: the reply that the peer will have at the letter's end; None: it changed its mind.
-    """
-
-    refusal: Reply | None = None
 
 
 _ABORTED = TransactionAborted()
@@ -149,18 +111,6 @@ class SMTPServer(ServerSession):
         """Say the greeting: the session begins (RFC 5321 §3.1)."""
         self._reply(Reply(220, "", f"{self._settings.hostname} ESMTP mailpost at your service"))
 
-    def next_event(self) -> Event | None:
-        """What the peer did next; None: more octets, or an answer, are needed first."""
-        while self._asked is None:
-            if self.state is not State.LETTER:
-                event = super().next_event()
-                if event is not None or self.state is not State.LETTER:
-                    return event
-            event = self._read_letter()
-            if event is not None or self.state is State.LETTER:
-                return event
-        return None
-
     def answer(self, answer: Reply) -> None:
         """Answer the question that :meth:`next_event` gave last."""
         asked, self._asked = self._asked, None
@@ -176,7 +126,7 @@ class SMTPServer(ServerSession):
             self._forget()
             self._errors = 0
         else:
-            raise RuntimeError("there is no question to answer")
+            raise RuntimeError("there is no question to answer")  # noqa: TRY004 - our misuse
         self._reply(answer)
 
     def end(self, last_word: Reply, *, orderly: bool = False) -> SessionEnded:
@@ -187,8 +137,8 @@ class SMTPServer(ServerSession):
 
     # Commands -------------------------------------------------------------------------------------
 
-    def _may_read(self) -> bool:
-        return self.state is not State.LETTER
+    def _step(self) -> Event | None:
+        return self._read_letter() if self.state is State.LETTER else super()._step()
 
     def _obey(self, line: bytes) -> Event | None:
         line = line.rstrip(b" \t")  # RFC 5321 §4.1.1: trailing white space is tolerated
@@ -201,7 +151,7 @@ class SMTPServer(ServerSession):
         if self.transcript is not None:
             self._note(text)
         verb, _, argument = text.partition(" ")
-        command = _COMMANDS.get(verb.upper())
+        command = self._verbs.get(verb.upper())
         if command is None:
             return self._wrong(reply.UNKNOWN_COMMAND)
         return command(self, argument)
@@ -298,6 +248,19 @@ class SMTPServer(ServerSession):
     def _quit(self, argument: str) -> Event | None:
         return self._wrong(reply.NO_ARGUMENT) if argument else self.end(reply.BYE, orderly=True)
 
+    _verbs: ClassVar[dict[str, Callable[[SMTPServer, str], Event | None]]] = {
+        "EHLO": _ehlo,
+        "HELO": _helo,
+        "MAIL": _mail,
+        "RCPT": _rcpt,
+        "DATA": _data,
+        "RSET": _rset,
+        "NOOP": _noop,
+        "QUIT": _quit,
+        "VRFY": _vrfy,
+        "HELP": _help,
+    }
+
     # The letter -----------------------------------------------------------------------------------
 
     def _read_letter(self) -> Event | None:
@@ -305,25 +268,26 @@ class SMTPServer(ServerSession):
         unstuffer, inspector = self._unstuffer, self._inspector
         assert unstuffer is not None
         assert inspector is not None
-        if unstuffer.rest is None:
-            octets = self._input.take_all()
-            if not octets:
-                return None
-            piece = unstuffer.feed(octets)
-            if piece and inspector.refusal is None:
-                inspector.look(piece)
-                if inspector.refusal is None:
-                    return PieceReceived(piece)
-                # The rest is still read, to its true end, so that none of it is taken for commands.
-                return TransactionAborted(inspector.refusal)
-        if unstuffer.rest is None:
+        if unstuffer.rest is not None:
+            return self._end_letter(unstuffer.rest, inspector)
+        octets = self._input.take_all()
+        if not octets:
+            return NEED_OCTETS
+        piece = unstuffer.feed(octets)
+        if not piece or inspector.refusal is not None:
             return None
-        self._input.put_back(unstuffer.rest)
-        if inspector.refusal is not None:
-            self._forget()
-            return self._reply(inspector.refusal)
-        self._asked = LetterReceived(inspector.octets, inspector.eight_bit)
-        return self._asked
+        refusal = inspector.look(piece)
+        # What is refused is still read, to its true end, so that none of it is taken for commands.
+        return PieceReceived(piece) if refusal is None else TransactionAborted(refusal)
+
+    def _end_letter(self, rest: bytes, inspector: Inspector) -> Event | None:
+        self._unstuffer = self._inspector = None
+        self.state = State.READY
+        self._input.put_back(rest)
+        if inspector.refusal is None:
+            return LetterReceived(inspector.octets, inspector.eight_bit)
+        self._forget()
+        return self._reply(inspector.refusal)
 
     # Small things ---------------------------------------------------------------------------------
 
@@ -362,17 +326,3 @@ def _check_mail_parameters(parameters: Parameters) -> int:
         else:
             raise PathError(reply.NO_SUCH_PARAMETER)
     return size
-
-
-_COMMANDS: dict[str, Callable[[SMTPServer, str], Event | None]] = {
-    "EHLO": SMTPServer._ehlo,  # noqa: SLF001 - the verb table is the whole dispatcher
-    "HELO": SMTPServer._helo,  # noqa: SLF001
-    "MAIL": SMTPServer._mail,  # noqa: SLF001
-    "RCPT": SMTPServer._rcpt,  # noqa: SLF001
-    "DATA": SMTPServer._data,  # noqa: SLF001
-    "RSET": SMTPServer._rset,  # noqa: SLF001
-    "NOOP": SMTPServer._noop,  # noqa: SLF001
-    "QUIT": SMTPServer._quit,  # noqa: SLF001
-    "VRFY": SMTPServer._vrfy,  # noqa: SLF001
-    "HELP": SMTPServer._help,  # noqa: SLF001
-}

@@ -36,7 +36,9 @@ class LinesOfTop:
     def __init__(self, lines: int) -> None:
         self._lines = lines
         self._in_header = True
-        self._tail = CRLF  # as if a line had ended before the letter: it may begin with the blank line
+        self._tail = (
+            CRLF  # as if a line had ended before the letter: it may begin with the blank line
+        )
         self._stuffer = Stuffer()
         self.enough = False
 

@@ -1,0 +1,39 @@
+"""What a POP3 peer asks, as values: the events of :class:`~mailpost.wire.pop3.POP3Server`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mailpost.wire.session import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class LoginOffered(Question):
+    """USER and PASS: may they in? Answered with ``admit`` or ``refuse``."""
+
+    name: str
+    password: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LetterAsked(Question):
+    """RETR or TOP: answered with ``give``; with ``begin_pieces`` and what follows it; or ``refuse``.
+
+    :ivar index: which letter, counted from 0.
+    """
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateAsked(Question):
+    """QUIT: let these letters go. Answered with ``updated``.
+
+    :ivar indexes: which letters, counted from 0, in their order.
+    """
+
+    indexes: Sequence[int]
