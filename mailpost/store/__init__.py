@@ -1,0 +1,36 @@
+"""The store: keeps letters durably, and decides who may open a maildrop, what is in it, what is gone.
+
+A maildrop is a log; a view is a cursor. A letter is kept octet for octet as it came, once, however many
+recipients it has; each recipient's copy adds its postmark. Start with :mod:`mailpost.store.store`, then follow a
+letter: ``delivery`` gathers it, ``posting`` enters it, ``ledger`` commits it, ``views`` and ``snapshot`` show it,
+``sweeper`` takes it away.
+"""
+
+from mailpost.store.accounts import Account, Listed
+from mailpost.store.errors import (
+    DiskFull,
+    DuplicateName,
+    NewerStore,
+    NoStore,
+    NoSuchName,
+    NotAStore,
+    StoreError,
+    UnusableStore,
+)
+from mailpost.store.store import Store, create_store, open_store
+
+__all__ = [
+    "Account",
+    "DiskFull",
+    "DuplicateName",
+    "Listed",
+    "NewerStore",
+    "NoStore",
+    "NoSuchName",
+    "NotAStore",
+    "Store",
+    "StoreError",
+    "UnusableStore",
+    "create_store",
+    "open_store",
+]

@@ -1,0 +1,148 @@
+"""Delivery: the store's face to intake. A draft gathers a letter's octets and commits them.
+
+A small body waits in memory and goes into a row. A large one is written to a parcel while it arrives, so that no
+more than a few hundred KiB of it are ever held.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from mailpost.interfaces import IDelivery, ILetterDraft
+from mailpost.outcome import Delivered, Outcome, TemporaryFailure
+from mailpost.store import schema
+from mailpost.store.errors import DiskFull
+from mailpost.store.parcelstream import ParcelStream
+from mailpost.store.posting import Post
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twisted.internet.interfaces import IReactorTime
+    from mailpost.envelope import Copy, Envelope, Traits
+    from mailpost.store.ledger import Ledger
+    from mailpost.store.parcels import Parcels
+    from mailpost.store.space import Space
+
+ROW = 64 * 1024  # a body up to this many octets is kept in a row
+
+
+@implementer(IDelivery)
+class Delivery:
+    """Takes letters in."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        parcels: Parcels,
+        space: Space,
+        clock: IReactorTime,
+        defer_to_thread: Callable[..., Deferred[Any]],
+    ) -> None:
+        self.ledger = ledger
+        self.parcels = parcels
+        self.space = space
+        self.clock = clock
+        self.defer_to_thread = defer_to_thread
+
+    def has_room(self) -> bool:
+        """Whether the reserve of free disk is untouched."""
+        return self.space.enough()
+
+    def begin(self) -> Draft:
+        """Begin to take a letter in."""
+        return Draft(self)
+
+
+@implementer(ILetterDraft)
+class Draft:
+    """A letter on its way in."""
+
+    __slots__ = ("_chunks", "_delivery", "_done", "_octets", "_parcel", "_waiting")
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._chunks: list[bytes] = []
+        self._octets = 0
+        self._waiting = 0
+        self._parcel: ParcelStream | None = None
+        self._done = False
+
+    def write(self, chunk: bytes) -> Deferred[None] | None:
+        """Take the next octets."""
+        self._octets += len(chunk)
+        if self._parcel is not None:
+            return self._parcel.write(chunk)
+        self._chunks.append(chunk)
+        if self._octets <= ROW:
+            return None
+        self._parcel = ParcelStream(
+            self._delivery.parcels.begin(), self._delivery.defer_to_thread
+        )
+        chunks, self._chunks = self._chunks, []
+        for held in chunks[:-1]:
+            self._parcel.write(held)
+        return self._parcel.write(chunks[-1])
+
+    def commit(
+        self, envelope: Envelope, copies: Sequence[Copy], traits: Traits, *, atomic: bool
+    ) -> Deferred[Sequence[Outcome]]:
+        """Keep the letter and its copies durably."""
+        self._done = True
+        path = envelope.reverse_path
+        extra = 0 if traits.final_crlf else 2
+        post = Post(
+            trace=envelope.trace,
+            reverse_path=None if path is None else str(path),
+            octets=self._octets,
+            flags=(
+                schema.EIGHT_BIT * traits.eight_bit
+                + schema.UTF8 * traits.utf8
+                + (schema.NO_FINAL_CRLF if extra else 0)
+            ),
+            extra=extra,
+            arrived=int(self._delivery.clock.seconds()),
+            digest=b"",
+            body=None,
+            parcel=None,
+            copies=copies,
+            atomic=atomic,
+        )
+        if self._parcel is None:
+            post.body = b"".join(self._chunks)
+            post.digest = hashlib.sha256(post.body).digest()
+            self._chunks = []
+            return self._delivery.ledger.submit(post)
+        return Deferred.fromCoroutine(self._commit_parcel(self._parcel, post))
+
+    async def _commit_parcel(self, parcel: ParcelStream, post: Post) -> Sequence[Outcome]:
+        try:
+            post.digest = await parcel.keep()
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing was kept
+            parcel.discard()
+            return post.refused(_trouble(error))
+        post.parcel = parcel.name
+        outcomes = await self._delivery.ledger.submit(post)
+        if not any(isinstance(outcome, Delivered) for outcome in outcomes):
+            parcel.discard()
+        return outcomes
+
+    def abort(self) -> None:
+        """Forget the draft."""
+        if self._done:
+            return
+        self._done = True
+        self._chunks = []
+        if self._parcel is not None:
+            self._parcel.discard()
+
+
+def _trouble(error: Exception) -> TemporaryFailure:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(str(error))
+    return TemporaryFailure(str(error))

@@ -1,0 +1,50 @@
+"""What can be wrong with a store, each told in one sentence that says what to do.
+
+::
+
+    StoreError                    a person has to do something
+     +-- NoStore                  there is none at this path
+     +-- NotAStore                the file is something else
+     +-- NewerStore               made by a newer mailpost
+     +-- UnusableStore            folder, file system or library will not do
+     +-- DuplicateName            an account of this name exists
+     +-- NoSuchName               no account of this name exists
+    TemporaryFailure              (mailpost.outcome) it should work, and does not just now
+     +-- DiskFull                 there is no room to write
+"""
+
+from __future__ import annotations
+
+from mailpost.outcome import TemporaryFailure
+
+
+class StoreError(Exception):
+    """Something about the store that a person has to put right."""
+
+
+class NoStore(StoreError):  # noqa: N818 - reads as what it tells
+    """There is no store at this path."""
+
+
+class NotAStore(StoreError):  # noqa: N818
+    """The file at this path is not a mailpost store."""
+
+
+class NewerStore(StoreError):  # noqa: N818
+    """The store was made, or last opened, by a newer mailpost."""
+
+
+class UnusableStore(StoreError):  # noqa: N818
+    """The folder, the file system or the SQLite library cannot keep what a store promises."""
+
+
+class DuplicateName(StoreError):  # noqa: N818
+    """An account of this name exists already."""
+
+
+class NoSuchName(StoreError):  # noqa: N818
+    """There is no account of this name."""
+
+
+class DiskFull(TemporaryFailure):
+    """There is no room on the disk to write this."""

@@ -1,0 +1,106 @@
+"""Parcels: bodies too large for a row, each a file of its own beside the database.
+
+A parcel is written under a temporary name, synced, renamed, and its folder synced; only then may a row name it.
+File names begin with the token of the process that wrote them: what no row names and whose process is
+dead is an orphan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+VECTORS = 512  # below IOV_MAX (1024 on Linux)
+
+
+class Parcels:
+    """The folder of parcels."""
+
+    def __init__(self, folder: Path, token: str) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self.folder = folder
+        self._token = token
+        self._serial = itertools.count(1)
+
+    def begin(self) -> ParcelFile:
+        """A new parcel, nothing of which is on the disk yet."""
+        return ParcelFile(self, f"{self._token}-{next(self._serial):x}")
+
+    def open(self, name: str) -> int:
+        """A descriptor to read a parcel."""
+        return os.open(self.folder / name, os.O_RDONLY | os.O_CLOEXEC)
+
+    def remove(self, name: str) -> None:
+        """Unlink a parcel. Harmless when it is gone."""
+        with suppress(FileNotFoundError):
+            os.unlink(self.folder / name)
+
+    def sync(self) -> None:
+        """Make the names in the folder durable."""
+        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+class ParcelFile:
+    """A parcel being written. Every method blocks: they are for a thread, one at a time."""
+
+    __slots__ = ("_digest", "_file", "_parcels", "name")
+
+    def __init__(self, parcels: Parcels, name: str) -> None:
+        self._parcels = parcels
+        self.name = name
+        self._file = -1
+        self._digest = hashlib.sha256()
+
+    @property
+    def _temporary(self) -> Path:
+        return self._parcels.folder / f"{self.name}.tmp"
+
+    def write(self, chunks: Sequence[bytes]) -> None:
+        """Append the chunks."""
+        if self._file < 0:
+            self._file = os.open(
+                self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
+            )
+        for start in range(0, len(chunks), VECTORS):
+            _write_all(self._file, chunks[start : start + VECTORS])
+        for chunk in chunks:
+            self._digest.update(chunk)
+
+    def keep(self) -> bytes:
+        """Make it durable under its name; its digest. Nothing names it yet."""
+        os.fsync(self._file)
+        os.close(self._file)
+        self._file = -1
+        os.rename(self._temporary, self._parcels.folder / self.name)
+        self._parcels.sync()
+        return self._digest.digest()
+
+    def discard(self) -> None:
+        """Remove it, whatever has become of it. Harmless when repeated."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        with suppress(FileNotFoundError):
+            os.unlink(self._temporary)
+        self._parcels.remove(self.name)
+
+
+def _write_all(file: int, chunks: Sequence[bytes]) -> None:
+    left: list[bytes | memoryview] = list(chunks)
+    while left:
+        written = os.writev(file, left)
+        while left and written >= len(left[0]):
+            written -= len(left.pop(0))
+        if written:
+            left[0] = memoryview(left[0])[written:]

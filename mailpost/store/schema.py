@@ -1,0 +1,78 @@
+"""The tables of a store, and the numbered steps that lead to them.
+
+A maildrop is a log, a view is a cursor. A ``letter`` is kept once, however many recipients it has; an
+``entry`` is one recipient's copy of it, under a number of its maildrop that only grows and is never
+given again. A view has let go of everything at or below its ``floor``, and of the few numbers above it
+that ``exception`` lists.
+
+The SQL is of the dialect that SQLite and PostgreSQL share; the three words that differ are filled in by
+the engine: ``$key`` (a row's own number), ``$serial`` (the same, never given twice) and ``$octets``.
+
+Steps only add. A step that has been released is never changed: a change is a new step, and an older
+mailpost refuses a store with more steps than it knows.
+"""
+
+from __future__ import annotations
+
+APPLICATION = 0x4D507374  # "MPst": what SQLite keeps as application_id
+POSTMASTER = "postmaster"  # RFC 5321 §4.5.1: every office has one
+
+EIGHT_BIT = 1
+UTF8 = 2
+NO_FINAL_CRLF = 4
+
+STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        # What is known of the store as a whole: its epoch.
+        "CREATE TABLE office (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+        # A closed maildrop takes no letters; the sweeper empties it, then removes the row.
+        """CREATE TABLE maildrop (
+            maildrop $serial,
+            next BIGINT NOT NULL DEFAULT 1,
+            letters BIGINT NOT NULL DEFAULT 0,
+            octets BIGINT NOT NULL DEFAULT 0,
+            closed SMALLINT NOT NULL DEFAULT 0)""",
+        """CREATE TABLE view (
+            view $serial,
+            maildrop BIGINT NOT NULL,
+            floor BIGINT NOT NULL DEFAULT 0)""",
+        "CREATE INDEX view_maildrop ON view (maildrop, floor)",
+        """CREATE TABLE exception (
+            view BIGINT NOT NULL,
+            number BIGINT NOT NULL,
+            PRIMARY KEY (view, number))""",
+        """CREATE TABLE account (
+            account $serial,
+            name TEXT NOT NULL UNIQUE,
+            password TEXT,
+            maildrop BIGINT NOT NULL,
+            view BIGINT NOT NULL)""",
+        # reverse_path: NULL is the null reverse-path <>. parcel: the file of a body too large for a row.
+        """CREATE TABLE letter (
+            letter $key,
+            trace TEXT NOT NULL,
+            reverse_path TEXT,
+            octets BIGINT NOT NULL,
+            flags SMALLINT NOT NULL,
+            copies BIGINT NOT NULL,
+            parcel TEXT,
+            digest $octets NOT NULL)""",
+        "CREATE TABLE body (letter $key, octets $octets NOT NULL)",
+        # octets: as collection sends it, with the postmark and a final CRLF.
+        """CREATE TABLE entry (
+            maildrop BIGINT NOT NULL,
+            number BIGINT NOT NULL,
+            letter BIGINT NOT NULL,
+            octets BIGINT NOT NULL,
+            arrived BIGINT NOT NULL,
+            uidl TEXT,
+            postmark $octets NOT NULL)""",
+        # Opening a maildrop reads this index alone; uniqueness comes from the maildrop's row.
+        "CREATE INDEX entry_place ON entry (maildrop, number, octets)",
+        # Letters brought from elsewhere keep their old unique-id; all others cost nothing here.
+        "CREATE INDEX entry_uidl ON entry (maildrop, number, uidl) WHERE uidl IS NOT NULL",
+        # Which parcels are named: asked by the sweeper alone.
+        "CREATE INDEX letter_parcel ON letter (parcel) WHERE parcel IS NOT NULL",
+    ),
+)
+VERSION = len(STEPS)

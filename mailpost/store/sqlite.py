@@ -1,0 +1,177 @@
+"""The SQLite engine: how a database is made, checked and opened, and what is set on each connection.
+
+SQLite comes through ``apsw``, which bundles a current one: before 3.51.3 a race when the write-ahead log was
+reset could lose commits of several writers (https://sqlite.org/wal.html#walresetbug). Write-ahead log and
+``synchronous=FULL``: a commit has been synced when it returns (https://sqlite.org/wal.html,
+https://sqlite.org/pragma.html#pragma_synchronous).
+
+The process never opens the database's files itself: closing any descriptor of a file drops every POSIX lock
+that SQLite holds on it (https://sqlite.org/howtocorrupt.html §2.2).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+import apsw
+
+from mailpost.store import schema, sql
+from mailpost.store.errors import NewerStore, NoStore, NotAStore, StoreError, UnusableStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OLDEST_SQLITE = (3, 51, 3)
+PAGE_SIZE = 8192
+STATEMENTS = 256
+WAITS_MS = 5_000
+NETWORK = frozenset(
+    "9p afs beegfs ceph cifs coda fuse.ceph fuse.glusterfs fuse.s3fs fuse.sshfs gfs2 glusterfs lustre"
+    " ncpfs nfs nfs4 ocfs2 prl_fs smb2 smb3 smbfs vboxsf".split()
+)
+DIALECT = {
+    "key": "INTEGER PRIMARY KEY",
+    "serial": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "octets": "BLOB",
+}
+
+
+class Engine:
+    """Opens connections to one database file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def create(self) -> None:
+        """Make an empty store; one that exists is left as it is, and refused."""
+        self._check_place()
+        try:
+            # Made empty and closed before SQLite opens it, so that it is its owner's from the start.
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            raise UnusableStore(f"{self.path} exists already: choose another place") from None
+        except OSError as error:
+            raise UnusableStore(f"{self.path} cannot be made: {error.strerror}") from error
+        db = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            db.execute(f"PRAGMA page_size={PAGE_SIZE}; PRAGMA auto_vacuum=INCREMENTAL")
+            db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL").fetchall()
+            with db:
+                db.execute(f"PRAGMA application_id={schema.APPLICATION}")
+                _migrate(db, 0)
+                db.execute("INSERT INTO office VALUES ('epoch', ?)", (new_epoch(),))
+                for (maildrop,) in db.execute(sql.ADD_MAILDROP).fetchall():
+                    for (view,) in db.execute(sql.ADD_VIEW, (maildrop,)).fetchall():
+                        postmaster = (schema.POSTMASTER, None, maildrop, view)
+                        db.execute(sql.ADD_ACCOUNT, postmaster).fetchall()
+        finally:
+            db.close()
+
+    def check(self) -> None:
+        """Refuse what cannot be used, and bring an older store up to date."""
+        self._check_place()
+        if not self.path.exists():
+            raise NoStore(f"there is no store at {self.path}: run mailpost init")
+        if not os.access(self.path, os.R_OK | os.W_OK):
+            raise UnusableStore(f"{self.path} cannot be read and written by this user")
+        db = self._open(apsw.SQLITE_OPEN_READWRITE)
+        try:
+            found = db.pragma("user_version")
+            if db.pragma("application_id") != schema.APPLICATION:
+                raise NotAStore(f"{self.path} is a database, but not one of mailpost's")
+            if found > schema.VERSION:
+                raise NewerStore(
+                    f"{self.path} was made by a newer mailpost (store version {found}, this one knows"
+                    f" {schema.VERSION}): install that, or restore an older backup"
+                )
+            if found < schema.VERSION:
+                with db:
+                    _migrate(db, found)
+        except (apsw.NotADBError, apsw.CorruptError) as error:
+            raise NotAStore(f"{self.path} is not a mailpost store: {error}") from error
+        except apsw.Error as error:
+            raise UnusableStore(f"{self.path} cannot be opened: {error}") from error
+        finally:
+            db.close()
+
+    def writer(self) -> apsw.Connection:
+        """A connection that writes; every commit is synced."""
+        db = self._open(apsw.SQLITE_OPEN_READWRITE)
+        db.execute("PRAGMA synchronous=FULL")
+        return db
+
+    def reader(self) -> apsw.Connection:
+        """A connection that only reads."""
+        return self._open(apsw.SQLITE_OPEN_READWRITE)
+
+    def epoch(self) -> str:
+        """The store's epoch: it goes before the number in every unique-id."""
+        db = self.reader()
+        try:
+            return str(db.execute("SELECT value FROM office WHERE name = 'epoch'").get)
+        finally:
+            db.close()
+
+    def _open(self, flags: int) -> apsw.Connection:
+        db = apsw.Connection(str(self.path), flags=flags, statementcachesize=STATEMENTS)
+        db.set_busy_timeout(WAITS_MS)
+        return db
+
+    def _check_place(self) -> None:
+        version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+        if version < OLDEST_SQLITE:
+            raise UnusableStore(
+                f"SQLite {apsw.sqlite_lib_version()} can lose commits, 3.51.3 or newer is needed:"
+                " install a current apsw"
+            )
+        folder = self.path.parent
+        if not folder.is_dir():
+            raise UnusableStore(f"there is no folder {folder}: make it first")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UnusableStore(f"the folder {folder} cannot be written by this user")
+        kind = file_system(folder)
+        if kind in NETWORK:
+            raise UnusableStore(
+                f"{folder} is on a network file system ({kind}), where locks cannot be trusted:"
+                " keep the store on a local disk"
+            )
+
+
+def new_epoch() -> str:
+    """Eight characters that no store had before, in all likelihood."""
+    return secrets.token_hex(4)
+
+
+def file_system(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
+    """The type of the file system a folder is on; ``""`` where the system does not tell (proc(5))."""
+    place = folder.resolve()
+    best, kind = -1, ""
+    for point, named in _mounts(mounts):
+        if len(point.parts) >= best and place.is_relative_to(point):
+            best, kind = len(point.parts), named
+    return kind
+
+
+def _mounts(mounts: Path) -> Iterator[tuple[Path, str]]:
+    try:
+        lines = mounts.read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        left, _, right = line.partition(" - ")
+        point = left.split(" ")[4].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+        yield Path(point), right.split(" ")[0]
+
+
+def _migrate(db: apsw.Connection, found: int) -> None:
+    for step in schema.STEPS[found:]:
+        for statement in step:
+            db.execute(Template(statement).substitute(DIALECT))
+    db.execute(f"PRAGMA user_version={schema.VERSION}")
+
+
+__all__ = ["Engine", "StoreError", "file_system", "new_epoch"]

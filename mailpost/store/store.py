@@ -1,0 +1,125 @@
+"""The store as a whole: its parts made and joined, started and closed.
+
+On the disk, all of it the owner's alone::
+
+    mailpost.db             the database; -wal and -shm beside it are SQLite's
+    mailpost.db.locks       who is alive, which views are open
+    mailpost.db.turn        whose turn it is to write
+    mailpost.db.parcels/    bodies too large for a row
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mailpost.store.accounts import Account, Accounts
+from mailpost.store.delivery import Delivery
+from mailpost.store.ledger import Ledger
+from mailpost.store.locks import LockFile
+from mailpost.store.maildrops import Maildrop
+from mailpost.store.parcels import Parcels
+from mailpost.store.readers import Readers
+from mailpost.store.snapshot import Room
+from mailpost.store.space import RESERVE, Space
+from mailpost.store.sqlite import Engine
+from mailpost.store.turns import TurnLock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IReactorTime
+
+
+class Store:
+    """An open store. Make one with :func:`open_store`.
+
+    :ivar accounts: the account book.
+    :ivar delivery: takes letters in.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: IReactorTime,
+        call_in_reactor: Callable[..., object],
+        defer_to_thread: Callable[..., Deferred[Any]],
+        reserve: int = RESERVE,
+    ) -> None:
+        engine = Engine(path)
+        engine.check()
+        self.path = path
+        self._turns = TurnLock(path.with_name(path.name + ".turn"))
+        self._locks = LockFile(path.with_name(path.name + ".locks"))
+        self._parcels = Parcels(path.with_name(path.name + ".parcels"), self._locks.token)
+        self._readers = Readers(engine, defer_to_thread)
+        self._finder = engine.reader()
+        self.ledger = Ledger(engine, self._turns, call_in_reactor)
+        self.space = Space(path.parent, clock, reserve)
+        self.accounts = Accounts(self._finder, self._readers, self.ledger, self._locks)
+        self.delivery = Delivery(self.ledger, self._parcels, self.space, clock, defer_to_thread)
+        self._room = Room(
+            epoch=engine.epoch(),
+            ledger=self.ledger,
+            readers=self._readers,
+            locks=self._locks,
+            parcels=self._parcels,
+            in_thread=defer_to_thread,
+            let_go=lambda maildrop: None,
+        )
+
+    def maildrop(self, account: Account) -> Maildrop:
+        """The maildrop of an account."""
+        return Maildrop(self._room, account.maildrop, account.view)
+
+    def start(self) -> None:
+        """Start what works by itself: the ledger's thread, the sweeper."""
+        self.ledger.start()
+
+    def close(self) -> None:
+        """Write what was accepted, then close everything. Blocks. Harmless when repeated."""
+        self.ledger.close()
+        self._readers.close()
+        self._finder.close()
+        self._turns.close()
+        self._locks.close()
+
+
+def create_store(path: Path | str) -> None:
+    """Make an empty store, with an account for ``postmaster``.
+
+    :raises StoreError: it cannot be made there.
+    """
+    Engine(Path(path)).create()
+
+
+def open_store(
+    path: Path | str,
+    *,
+    clock: IReactorTime,
+    call_in_reactor: Callable[..., object],
+    defer_to_thread: Callable[..., Deferred[Any]],
+    create: bool = False,
+    reserve: int = RESERVE,
+) -> Store:
+    """Open a store.
+
+    :param clock: the reactor, or a ``task.Clock``.
+    :param call_in_reactor: ``reactor.callFromThread``.
+    :param defer_to_thread: runs a callable with its arguments in a thread; a Deferred of its result.
+    :param create: make the store where there is none.
+    :param reserve: octets of disk that intake leaves free.
+    :raises StoreError: it cannot be opened; the message says what to do.
+    """
+    place = Path(path)
+    if create and not place.exists():
+        create_store(place)
+    return Store(
+        place,
+        clock=clock,
+        call_in_reactor=call_in_reactor,
+        defer_to_thread=defer_to_thread,
+        reserve=reserve,
+    )
