@@ -14,7 +14,7 @@ from attrs import frozen
 from mailpost.outcome import MaildropInUse, TemporaryFailure
 from mailpost.store import sql
 from mailpost.store.errors import DuplicateName, NoSuchName
-from mailpost.store.ledger import Operation
+from mailpost.store.writer import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -81,9 +81,7 @@ class Draft:
         self._chunks.append(chunk)
         if self._octets <= ROW:
             return None
-        self._parcel = ParcelStream(
-            self._delivery.parcels.begin(), self._delivery.defer_to_thread
-        )
+        self._parcel = ParcelStream(self._delivery.parcels.begin(), self._delivery.defer_to_thread)
         chunks, self._chunks = self._chunks, []
         for held in chunks[:-1]:
             self._parcel.write(held)

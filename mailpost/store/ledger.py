@@ -1,10 +1,10 @@
 """The ledger: one thread that writes, many operations to a commit.
 
-It takes everything that waits, runs it as one transaction, commits (and so syncs) once, and then answers all,
-in the reactor's thread, by one call. While it commits, the next batch gathers: the busier, the cheaper.
+It takes everything that waits, runs it as one transaction, commits (and so syncs) once, and then answers all, in
+the reactor's thread, by one call. While it commits, the next batch gathers: the busier, the cheaper.
 
-What is true when: an operation's answer is given after the commit that holds it has been synced. If that
-commit failed, every operation of the batch is told so, and nothing of it was kept.
+What is true when: an operation's answer is given after the commit that holds it has been synced. Operations that
+wait together have no order among them; whoever needs one waits for the answer.
 """
 
 from __future__ import annotations
@@ -12,43 +12,23 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import apsw
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailpost.outcome import TemporaryFailure
-from mailpost.store.errors import DiskFull
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mailpost.store.sqlite import Engine
-    from mailpost.store.turns import TurnLock
+    from mailpost.store.checkpoints import Checkpoints
+    from mailpost.store.writer import Operation, Writer
 
 T = TypeVar("T")
-BATCH = 256
-LIMIT = 4096
-
-
-class Operation(Generic[T]):
-    """Something to be written. Operations of one class that wait together are applied together."""
-
-    __slots__ = ()
-
-    @classmethod
-    def apply(cls, db: apsw.Connection, operations: Sequence[Self]) -> Sequence[T]:
-        """Write them, within a transaction; one answer for each, in their order.
-
-        An exception undoes the transaction: each operation is then tried by itself.
-        """
-        raise NotImplementedError
-
-    def refused(self, error: TemporaryFailure) -> T:
-        """The answer where it could not be written: as it stands, the error."""
-        raise error
+BATCH = 256  # operations to a commit, at most
+LIMIT = 4096  # operations that may wait
 
 
 class Ledger:
@@ -62,138 +42,116 @@ class Ledger:
 
     def __init__(
         self,
-        engine: Engine,
-        turns: TurnLock,
+        writer: Writer,
+        checkpoints: Checkpoints,
         call_in_reactor: Callable[..., object],
         *,
         limit: int = LIMIT,
     ) -> None:
-        self._engine = engine
-        self._turns = turns
+        self._writer = writer
+        self._checkpoints = checkpoints
         self._call_in_reactor = call_in_reactor
         self._limit = limit
-        self._db: apsw.Connection | None = engine.writer()
-        self._waiting: deque[tuple[Operation[Any], Callable[[Any], object]]] = deque()
+        self._waiting: deque[tuple[Operation[Any], Deferred[Any] | _Caller]] = deque()
         self._bell = threading.Lock()
         self._bell.acquire()
         self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._closed = False
+        self._closing = False
 
     def start(self) -> None:
-        """Start the thread that writes. Without it, :meth:`turn` is called by hand."""
+        """Start the threads. Without them, :meth:`turn` is called by hand."""
+        self._checkpoints.start()
         self._thread = threading.Thread(target=self._work, name="mailpost ledger", daemon=True)
         self._thread.start()
 
     def submit(self, operation: Operation[T]) -> Deferred[T]:
-        """Have it written; fires after the commit. Call it in the reactor's thread."""
-        if self._closed or len(self._waiting) >= self._limit:
+        """Have it written; fires after the commit. For the reactor's thread."""
+        done: Deferred[T] = Deferred()
+        if self._closing or len(self._waiting) >= self._limit:
             try:
-                answer = operation.refused(TemporaryFailure("too much waits to be written"))
+                done.callback(operation.refused(TemporaryFailure("too much waits to be written")))
             except TemporaryFailure:
-                return fail()
-            done: Deferred[T] = Deferred()
-            done.callback(answer)
+                done.errback()
             return done
-        done = Deferred()
-        self._waiting.append((operation, done.callback))
+        self._waiting.append((operation, done))
         self._ring()
         return done
 
     def run(self, operation: Operation[T]) -> T:
-        """Have it written and wait for it. Never call it in the reactor's thread."""
-        if self._thread is None:
-            with self._writing:
-                answer = self._perform([operation])[0]
-        else:
-            answers: list[Any] = []
-            answered = threading.Event()
-
-            def tell(told: Any) -> None:
-                answers.append(told)
-                answered.set()
-
-            self._waiting.append((operation, tell))
-            self._ring()
-            answered.wait()
-            answer = answers[0]
-        if isinstance(answer, Failure):
-            answer.raiseException()
-        return cast("T", answer)
+        """Have it written and wait for that. Never in the reactor's thread while it runs."""
+        if self._closing:
+            raise TemporaryFailure("the store is closed")
+        caller = _Caller()
+        self._waiting.append((operation, caller))
+        self._ring()
+        while self._thread is None and self.turn():
+            pass
+        caller.answered.wait()
+        if isinstance(caller.answer, Failure):
+            caller.answer.raiseException()
+        return cast("T", caller.answer)
 
     def turn(self) -> int:
         """Write what waits, as one transaction; how many operations that was."""
-        batch = []
-        with suppress(IndexError):
-            while len(batch) < BATCH:
-                batch.append(self._waiting.popleft())
-        if batch:
-            with self._writing:
-                answers = self._perform([operation for operation, _ in batch])
-            self._call_in_reactor(_tell, [tell for _, tell in batch], answers)
+        with self._writing:
+            batch = []
+            with suppress(IndexError):
+                while len(batch) < BATCH:
+                    batch.append(self._waiting.popleft())
+            if not batch:
+                return 0
+            answers = self._writer.perform([operation for operation, _ in batch])
+        told: list[tuple[Deferred[Any], Any]] = []
+        for (_, asker), answer in zip(batch, answers, strict=True):
+            if isinstance(asker, _Caller):
+                asker.answer = answer
+                asker.answered.set()
+            else:
+                told.append((asker, answer))
+        if told:
+            self._call_in_reactor(_tell, told)
+        with self._writing:
+            self._checkpoints.after(self._writer)
         return len(batch)
 
     def close(self) -> None:
-        """Write what was accepted, then stop. Harmless when repeated."""
-        self._closed = True
+        """Write what was accepted, then stop. Blocks; harmless when repeated."""
+        self._closing = True
         if self._thread is not None:
             self._ring()
             self._thread.join()
             self._thread = None
         while self.turn():
             pass
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+        self._checkpoints.close()
+        self._writer.close()
 
     def _ring(self) -> None:
         if self._bell.locked():
-            with suppress(RuntimeError):  # another thread rang between
+            with suppress(RuntimeError):  # another thread rang meanwhile
                 self._bell.release()
 
     def _work(self) -> None:
-        while not self._closed:
+        while not self._closing:
             self._bell.acquire()
-            while self.turn():
-                pass
-
-    def _perform(self, operations: Sequence[Operation[Any]]) -> list[Any]:
-        try:
-            return self._transaction(operations)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told to those it concerns
-            if self._db is not None and self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            if len(operations) > 1:
-                return [self._perform([operation])[0] for operation in operations]
-            return [self._refuse(operations[0], error)]
-
-    def _transaction(self, operations: Sequence[Operation[Any]]) -> list[Any]:
-        db = self._db
-        assert db is not None
-        kinds: dict[type[Operation[Any]], list[int]] = {}
-        for place, operation in enumerate(operations):
-            kinds.setdefault(type(operation), []).append(place)
-        answers: list[Any] = [None] * len(operations)
-        with self._turns:
-            db.execute("BEGIN IMMEDIATE")
-            for kind, places in kinds.items():
-                applied = kind.apply(db, [operations[place] for place in places])
-                for place, answer in zip(places, applied, strict=True):
-                    answers[place] = answer
-            db.execute("COMMIT")
-        return answers
-
-    def _refuse(self, operation: Operation[Any], error: Exception) -> Any:
-        if isinstance(error, apsw.FullError):
-            error = DiskFull(str(error))
-        elif isinstance(error, apsw.Error):
-            error = TemporaryFailure(str(error))
-        try:
-            return operation.refused(error)
-        except Exception:  # noqa: BLE001
-            return Failure()
+            try:
+                while self.turn():
+                    pass
+            except Exception:  # noqa: BLE001 - the thread must live
+                self.log.failure("the ledger failed")
 
 
-def _tell(tells: Sequence[Callable[[Any], object]], answers: Sequence[Any]) -> None:
-    for tell, answer in zip(tells, answers, strict=True):
-        tell(answer)
+class _Caller:
+    """Who waits in another thread than the reactor's, which may not even run."""
+
+    __slots__ = ("answer", "answered")
+
+    def __init__(self) -> None:
+        self.answer: Any = None
+        self.answered = threading.Event()
+
+
+def _tell(told: Sequence[tuple[Deferred[Any], Any]]) -> None:
+    for deferred, answer in told:
+        deferred.callback(answer)

@@ -24,7 +24,17 @@ PORTION = 256 * 1024
 class ParcelStream:
     """A parcel on its way to the disk."""
 
-    __slots__ = ("_chunks", "_error", "_file", "_in_thread", "_octets", "_resting", "_waiter", "_writing", "name")
+    __slots__ = (
+        "_chunks",
+        "_error",
+        "_file",
+        "_in_thread",
+        "_octets",
+        "_resting",
+        "_waiter",
+        "_writing",
+        "name",
+    )
 
     log = Logger()
 

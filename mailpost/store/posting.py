@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from mailpost.outcome import Delivered, Outcome, Refused, TemporaryFailure, TryLater
+from mailpost.outcome import Delivered, Outcome, Refused, TryLater
 from mailpost.store import sql
 from mailpost.store.errors import DiskFull
-from mailpost.store.ledger import Operation
+from mailpost.store.writer import Operation
 from mailpost.wire import reply
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Post(Operation["Sequence[Outcome]"]):
         sql.each(execute, sql.ADVANCE, [(drop, *gained[drop]) for drop in sorted(gained)])
         return answers
 
-    def refused(self, error: TemporaryFailure) -> Sequence[Outcome]:
+    def refused(self, error: Exception) -> Sequence[Outcome]:
         """Nothing was kept: the sender shall come again."""
         said = reply.DISK_FULL if isinstance(error, DiskFull) else reply.STORE_FAILED
         return [TryLater(said, str(error))] * len(self.copies)

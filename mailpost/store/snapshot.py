@@ -66,7 +66,16 @@ class Room:
 class Snapshot:
     """An open maildrop."""
 
-    __slots__ = ("_ahead", "_maildrop", "_numbers", "_open", "_overrides", "_room", "_view", "sizes")
+    __slots__ = (
+        "_ahead",
+        "_maildrop",
+        "_numbers",
+        "_open",
+        "_overrides",
+        "_room",
+        "_view",
+        "sizes",
+    )
 
     def __init__(self, room: Room, maildrop: int, view: int, places: Places) -> None:
         self._room = room
@@ -122,9 +131,7 @@ class Snapshot:
 
     def let_go(self, indexes: Sequence[int]) -> Deferred[None]:
         """Delete these letters from this view, in one synced transaction."""
-        going = self._room.ledger.submit(
-            LetGo(self._maildrop, self._view, self._numbers, indexes)
-        )
+        going = self._room.ledger.submit(LetGo(self._maildrop, self._view, self._numbers, indexes))
 
         def gone(_: None) -> None:
             self._room.let_go(self._maildrop)

@@ -57,12 +57,12 @@ ADD_EXCEPTION = "INSERT INTO exception (view, number) VALUES (?,?) ON CONFLICT D
 FIND_ACCOUNT = "SELECT account, name, password, maildrop, view FROM account WHERE name = ?"
 ADD_MAILDROP = "INSERT INTO maildrop (next) VALUES (1) RETURNING maildrop"
 ADD_VIEW = "INSERT INTO view (maildrop) VALUES (?) RETURNING view"
-ADD_ACCOUNT = "INSERT INTO account (name, password, maildrop, view) VALUES (?,?,?,?) RETURNING account"
+ADD_ACCOUNT = (
+    "INSERT INTO account (name, password, maildrop, view) VALUES (?,?,?,?) RETURNING account"
+)
 SET_PASSWORD = "UPDATE account SET password = ? WHERE name = ? RETURNING account"  # noqa: S105
 REMOVE_ACCOUNT = "DELETE FROM account WHERE name = ?"
-REMOVE_EXCEPTIONS = (
-    "DELETE FROM exception WHERE view IN (SELECT view FROM view WHERE maildrop = ?)"
-)
+REMOVE_EXCEPTIONS = "DELETE FROM exception WHERE view IN (SELECT view FROM view WHERE maildrop = ?)"
 REMOVE_VIEWS = "DELETE FROM view WHERE maildrop = ?"
 CLOSE_MAILDROP = "UPDATE maildrop SET closed = 1 WHERE maildrop = ?"
 VIEWS_OF = "SELECT view FROM view WHERE maildrop = ?"
@@ -103,7 +103,9 @@ def portions(total: int) -> Iterator[tuple[int, int]]:
 
 
 def each(
-    execute: Callable[[str, Sequence[object]], object], statement: str, rows: Sequence[Sequence[object]]
+    execute: Callable[[str, Sequence[object]], object],
+    statement: str,
+    rows: Sequence[Sequence[object]],
 ) -> None:
     """Execute a statement for many rows, in as few steps as will do."""
     for start, end in portions(len(rows)):

@@ -29,6 +29,7 @@ OLDEST_SQLITE = (3, 51, 3)
 PAGE_SIZE = 8192
 STATEMENTS = 256
 WAITS_MS = 5_000
+LOG_LIMIT = 16 * 1024 * 1024  # octets the write-ahead log keeps on the disk when it is empty
 NETWORK = frozenset(
     "9p afs beegfs ceph cifs coda fuse.ceph fuse.glusterfs fuse.s3fs fuse.sshfs gfs2 glusterfs lustre"
     " ncpfs nfs nfs4 ocfs2 prl_fs smb2 smb3 smbfs vboxsf".split()
@@ -102,6 +103,8 @@ class Engine:
         """A connection that writes; every commit is synced."""
         db = self._open(apsw.SQLITE_OPEN_READWRITE)
         db.execute("PRAGMA synchronous=FULL")
+        db.execute(f"PRAGMA journal_size_limit={LOG_LIMIT}")
+        db.wal_autocheckpoint(0)  # see mailpost.store.checkpoints
         return db
 
     def reader(self) -> apsw.Connection:
@@ -163,7 +166,9 @@ def _mounts(mounts: Path) -> Iterator[tuple[Path, str]]:
         return
     for line in lines:
         left, _, right = line.partition(" - ")
-        point = left.split(" ")[4].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+        point = (
+            left.split(" ")[4].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+        )
         yield Path(point), right.split(" ")[0]
 
 

@@ -10,10 +10,12 @@ On the disk, all of it the owner's alone::
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mailpost.store.accounts import Account, Accounts
+from mailpost.store.checkpoints import Checkpoints
 from mailpost.store.delivery import Delivery
 from mailpost.store.ledger import Ledger
 from mailpost.store.locks import LockFile
@@ -24,6 +26,7 @@ from mailpost.store.snapshot import Room
 from mailpost.store.space import RESERVE, Space
 from mailpost.store.sqlite import Engine
 from mailpost.store.turns import TurnLock
+from mailpost.store.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +59,9 @@ class Store:
         self._parcels = Parcels(path.with_name(path.name + ".parcels"), self._locks.token)
         self._readers = Readers(engine, defer_to_thread)
         self._finder = engine.reader()
-        self.ledger = Ledger(engine, self._turns, call_in_reactor)
+        self.ledger = Ledger(
+            Writer(engine, self._turns, time.monotonic), Checkpoints(engine), call_in_reactor
+        )
         self.space = Space(path.parent, clock, reserve)
         self.accounts = Accounts(self._finder, self._readers, self.ledger, self._locks)
         self.delivery = Delivery(self.ledger, self._parcels, self.space, clock, defer_to_thread)

@@ -11,7 +11,7 @@ from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
 from mailpost.store import sql
-from mailpost.store.ledger import Operation
+from mailpost.store.writer import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
