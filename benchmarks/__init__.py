@@ -1,0 +1,31 @@
+"""How fast mailpost is, how much it costs, and beside what: ``python -m benchmarks``.
+
+mailpost is measured as it ships: durable, logging, one worker. Where Postfix and Dovecot are
+installed they run in the same call, in turn with mailpost, configured by the benchmark in a
+temporary folder (:mod:`benchmarks.postfix_dovecot` says how they are tuned); the table shows
+medians, ratios, and the processor time of the servers, which is steadier than time.
+
+A number is shown only if it was measured: every reply is checked by the load programs, the letters
+in the maildrop are counted after each run, and what fails is named with its reason.
+
+=======================  ==============================================================
+``__main__``             the command line
+``runner``               rows by systems by rounds
+``rows``                 the rows of the table and their targets
+``row``                  what a row is
+``intake_rows``          letters in: rates, latency of the 250
+``collection_rows``      letters out: sessions, RETR, large maildrops, idle sessions
+``systems``              what a system under test is; starting and stopping it
+``mailpost_system``      mailpost
+``postfix_dovecot``      Postfix and Dovecot, with ``postfix_dovecot_files``
+``keeper``               a server's parent, which no exited process escapes
+``processes``            processor time and memory of a family of processes
+``load``                 running the load programs, compiling those in C
+``pop3load.c``           POP3 load
+``smtpload.c``           SMTP load at a given pace, for latency; rates use ``smtp-source``
+``maildrop``             counting and emptying a maildrop
+``figures``              medians and ratios
+``report``, ``machine``  the table, the JSON, the line about the machine
+``progress``             how far it is
+=======================  ==============================================================
+"""

@@ -1,0 +1,178 @@
+"""The command line of the benchmark."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmarks import load, postfix_dovecot, report
+from benchmarks.collection_rows import Idle
+from benchmarks.errors import BenchmarkError
+from benchmarks.machine import machine
+from benchmarks.mailpost_system import Mailpost
+from benchmarks.postfix_dovecot import PostfixDovecot
+from benchmarks.progress import display
+from benchmarks.row import IDLE_USER, Plan, Row
+from benchmarks.rows import all_rows
+from benchmarks.runner import run, steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from benchmarks.systems import System
+
+EPILOG = """\b
+Examples:
+  python -m benchmarks                          everything, about half an hour
+  python -m benchmarks --quick                  everything, short and rough
+  python -m benchmarks --only 'intake-*'        letters coming in
+  python -m benchmarks --only retr --vs none    mailpost alone
+  python -m benchmarks --json figures.json      every sample, too
+"""
+
+# Not /tmp: where that lies in memory, a sync costs nothing and durable means nothing.
+FOLDER = "/var/tmp"  # noqa: S108 - a folder of our own is made in it
+
+INSTALLED, THEIRS, NONE = VS = ("when-installed", "postfix-dovecot", "none")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for on the command line."""
+
+    quick: bool
+    only: tuple[str, ...]
+    listing: bool
+    rounds: int | None
+    seconds: float | None
+    sessions: int | None
+    vs: str
+    without_mailpost: bool
+    folder: Path
+    json_file: Path | None
+
+    def plan(self, programs: Path) -> Plan:
+        """Say how much is measured."""
+        return Plan(
+            seconds=self.seconds or (1.0 if self.quick else 4.0),
+            idle_sessions=self.sessions or (100 if self.quick else 500),
+            maildrops=(1_000, 10_000) if self.quick else (1_000, 10_000, 100_000),
+            programs=programs,
+        )
+
+    def rows(self, plan: Plan) -> list[Row]:
+        """Choose the rows."""
+        rows = all_rows(plan)
+        if self.without_mailpost:  # the targets are mailpost's
+            rows = [row.promising(None) for row in rows]
+        for pattern in self.only:
+            if not any(fnmatch(row.name, pattern) for row in rows):
+                raise BenchmarkError(f"no row is called {pattern}; see --list")
+        return [
+            row
+            for row in rows
+            if not self.only or any(fnmatch(row.name, pattern) for pattern in self.only)
+        ]
+
+
+@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--quick", is_flag=True, help="Two rounds of one second, smaller maildrops.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this row; wildcards; repeatable.")
+@click.option("--list", "listing", is_flag=True, help="Print the names of the rows.")
+@click.option("--rounds", type=click.IntRange(1), help="Rounds of each row.  [default: 5]")
+@click.option("--seconds", type=click.FloatRange(0.2), help="Per measurement.  [default: 4]")
+@click.option("--sessions", type=click.IntRange(20, 10_000), help="Idle ones.  [default: 500]")
+@click.option("--vs", type=click.Choice(VS), default=INSTALLED, show_default=True,
+              help="What mailpost is measured beside.")  # fmt: skip
+@click.option("--without-mailpost", is_flag=True, help="Measure the other system alone.")
+@click.option("--folder", type=click.Path(file_okay=False, exists=True, path_type=Path),
+              default=FOLDER, show_default=True,
+              help="Where the data lies; its disk is what durable means.")  # fmt: skip
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, writable=True, path_type=Path),
+              help="Write every sample to this file.")  # fmt: skip
+def main(**arguments: object) -> None:
+    """Measure mailpost: letters in, letters out, CPU and memory, beside Postfix with Dovecot."""
+    options = Options(**arguments)  # type: ignore[arg-type]  # click has checked the types
+    try:
+        with tempfile.TemporaryDirectory(prefix="mailpost-bench-", dir=options.folder) as name:
+            plan = options.plan(Path(name))
+            rows = options.rows(plan)
+            if options.listing:
+                for row in rows:
+                    click.echo(f"{row.name:<16} {row.title}")
+                return
+            complete = _measure(options, plan, rows)
+    except BenchmarkError as failure:
+        raise click.ClickException(str(failure)) from None
+    if not complete:
+        sys.exit(1)
+
+
+def _measure(options: Options, plan: Plan, rows: Sequence[Row]) -> bool:
+    """Run everything and print the table; return whether nothing failed."""
+    if reason := load.why_not():
+        raise BenchmarkError(reason)
+    rounds = options.rounds or (2 if options.quick else 5)
+    systems, remark = _systems(options, plan)
+    names = [system.name for system in systems]
+    with display(steps(rows, systems, rounds)) as show:
+        if remark:
+            show.say(remark)
+        for program in ("pop3load", "smtpload"):
+            load.compiled(program, plan.programs)
+        surroundings = machine(plan.programs, systems)
+        show.say(f"preparing {systems[0].users} users on: {', '.join(names)}")
+        with _started(systems):
+            results = run(rows, systems, plan, rounds, show)
+    click.echo(report.table(rows, results, names, report.sentence(surroundings)))
+    if options.json_file:
+        data = report.as_data(rows, results, names, surroundings, plan)
+        options.json_file.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    return not any(result.failures for result in results.values())
+
+
+def _systems(options: Options, plan: Plan) -> tuple[list[System], str | None]:
+    """Choose the systems; add a remark when the comparison has to be left out."""
+    users = IDLE_USER + Idle.others + plan.idle_sessions
+    classes: list[type[System]] = [] if options.without_mailpost else [Mailpost]
+    remark = None
+    if options.vs != NONE:
+        if reason := postfix_dovecot.why_not():
+            remark = f"without Postfix and Dovecot: {reason}"
+            if options.vs == THEIRS:
+                raise BenchmarkError(reason)
+        else:
+            classes.append(PostfixDovecot)
+    if not classes:
+        raise BenchmarkError("there is nothing to measure")
+    systems = []
+    for kind in classes:
+        folder = plan.programs / kind.__name__.lower()
+        folder.mkdir()
+        systems.append(kind(folder, users))
+    return systems, remark
+
+
+@contextmanager
+def _started(systems: Sequence[System]) -> Iterator[None]:
+    """Prepare and start all systems; stop them whatever happens."""
+    try:
+        for system in systems:
+            system.prepare()
+            system.start()
+        yield
+    finally:
+        for system in systems:
+            system.stop()
+
+
+if __name__ == "__main__":
+    main()

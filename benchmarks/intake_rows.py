@@ -1,0 +1,104 @@
+"""Letters coming in: how many a second are durable and collectable, and how long a 250 takes.
+
+All letters go to one maildrop, which for Postfix and Dovecot was no slower than ten. The number
+of letters follows from the pace of a trial, so that each system is measured for the same time;
+afterwards STAT must announce exactly as many as were sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from benchmarks import load, maildrop
+from benchmarks.errors import BenchmarkError
+from benchmarks.figures import Sample, Unit
+from benchmarks.load import Mailing
+from benchmarks.row import INTAKE_USER, Plan, Row
+from benchmarks.systems import System, address
+
+TRIAL_OCTETS = 4 << 20
+TRIAL_LETTERS = 400
+MOST_LETTERS = 60_000
+
+
+class Intake(Row):
+    """Letters a second, from the first connection until the last letter lies in the maildrop."""
+
+    def __init__(self, name: str, title: str, mailing: Mailing) -> None:
+        super().__init__(name, title, Unit.PER_SECOND, "letter")
+        self._mailing = mailing
+        self._letters: dict[str, int] = {}
+
+    def prepare(self, system: System, plan: Plan) -> None:
+        """Warm the processes up, and find how many letters fill the time."""
+        connections = self._mailing.connections
+        trial = max(2 * connections, min(TRIAL_LETTERS, TRIAL_OCTETS // self._mailing.octets))
+        seconds, _ = self._send(system, trial)
+        wanted = int(trial / seconds * plan.seconds)
+        # Every connection gets the same share.
+        letters = max(trial, min(wanted, MOST_LETTERS))
+        self._letters[system.name] = letters - letters % connections
+
+    def measure(self, system: System, plan: Plan) -> Sample:  # noqa: ARG002 - the trial knew it
+        """Send, and count what has arrived."""
+        letters = self._letters[system.name]
+        seconds, cpu = self._send(system, letters)
+        return Sample(letters / seconds, cpu / letters, {"letters": letters, "seconds": seconds})
+
+    def _send(self, system: System, letters: int) -> tuple[float, float]:
+        before = system.cpu_seconds()
+        seconds = load.send(system, replace(self._mailing, letters=letters))
+        cpu = system.cpu_seconds() - before
+        check_arrived(system, letters)
+        return seconds, cpu
+
+
+class Latency(Row):
+    """How long a sender waits from when a letter is due to its 250, at a load equal for all."""
+
+    letters_per_second = 100
+    connections = 50
+    octets = 4096
+
+    def __init__(self, name: str, quantile: Literal["p50", "p99"]) -> None:
+        title = f"{quantile} of the 250 at {self.letters_per_second} letters/s"
+        super().__init__(name, title, Unit.MILLISECONDS, "letter")
+        self._quantile = quantile
+
+    def prepare(self, system: System, plan: Plan) -> None:
+        """Warm up with a short run."""
+        self._work(system, min(1.0, plan.seconds), plan)
+
+    def measure(self, system: System, plan: Plan) -> Sample:
+        """Send at the given pace; the row's quantile is its value, both are in the details."""
+        work = self._work(system, plan.seconds, plan)
+        value = work.p50 if self._quantile == "p50" else work.p99
+        details = {"p50": work.p50, "p99": work.p99, "letters": work.done}
+        return Sample(value, work.server_cpu / work.done, details)
+
+    def _work(self, system: System, seconds: float, plan: Plan) -> load.Work:
+        arguments: list[str | float] = [
+            *("-p", system.smtp_port, "-t", address(INTAKE_USER), "-c", self.connections),
+            *("-r", self.letters_per_second, "-l", self.octets, "-s", seconds),
+        ]
+        with load.running(system, load.compiled("smtpload", plan.programs), *arguments) as running:
+            work = running.work()
+        system.settle()
+        check_arrived(system, work.done)
+        return work
+
+
+def check_arrived(system: System, letters: int) -> None:
+    """See that exactly so many letters have arrived; then empty the maildrop."""
+    arrived = maildrop.count(system, INTAKE_USER)
+    if arrived != letters:
+        raise BenchmarkError(f"{system.name}: {letters} letters were sent, {arrived} arrived")
+    maildrop.empty(system, INTAKE_USER)
+
+
+def intake(
+    name: str, title: str, octets: int, connections: int, *, per_letter: bool = False
+) -> Intake:
+    """Make an intake row; the number of letters is found later."""
+    return Intake(name, title, Mailing(INTAKE_USER, 0, octets, connections, per_letter))

@@ -1,0 +1,99 @@
+"""mailpost as it ships: one worker, durable, logging to a file, SMTP and POP3 on loopback.
+
+Nothing is tuned for the benchmark; only the ports are set. Loopback is exempt from the limits per
+address as it ships.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks import load
+from benchmarks.errors import BenchmarkError
+from benchmarks.systems import DOMAIN, HOSTNAME, PASSWORD, System, child_environment
+
+CONFIG = """\
+[office]
+hostname = "{hostname}"
+domains  = ["{domain}"]
+store    = "sqlite:mailpost.db"
+
+[[listen]]
+protocol = "smtp"
+endpoint = "tcp:{smtp_port}:interface=127.0.0.1"
+tls      = "none"
+
+[[listen]]
+protocol = "pop3"
+endpoint = "tcp:{pop3_port}:interface=127.0.0.1"
+tls      = "none"
+"""
+
+# Connections over which a maildrop is stocked: the writer gathers what waits into one commit.
+STOCK_CONNECTIONS = 50
+
+
+class Mailpost(System):
+    """The project's own server."""
+
+    name = "mailpost"
+
+    def prepare(self) -> None:
+        """Do what a user does: ``init``, ``user add``; then set the ports."""
+        self._run("mailpost", "init", str(self.folder), "--domain", DOMAIN)
+        Path(self._config).write_text(
+            CONFIG.format(
+                hostname=HOSTNAME,
+                domain=DOMAIN,
+                smtp_port=self.smtp_port,
+                pop3_port=self.pop3_port,
+            )
+        )
+        cores = os.cpu_count() or 1
+        bounds = [self.users * part // cores for part in range(cores + 1)]
+        with ThreadPoolExecutor(cores) as pool:
+            list(pool.map(self._add_users, bounds, bounds[1:]))
+
+    @property
+    def _config(self) -> str:
+        return str(self.folder / "mailpost.toml")
+
+    def _run(self, module: str, *arguments: str, stdin: str = "") -> None:
+        result = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=child_environment(),
+            check=False,
+        )
+        if result.returncode:
+            said = (result.stderr or result.stdout).strip()
+            raise BenchmarkError(f"{module} {' '.join(arguments)}: {said}")
+
+    def _add_users(self, first: int, end: int) -> None:
+        users = ("benchmarks.mailpost_users", self._config, str(first), str(end))
+        self._run(*users, stdin=f"{PASSWORD}\n")
+
+    def commands(self) -> list[list[str]]:
+        """One process."""
+        return [[sys.executable, "-m", "mailpost", "--config", self._config, "serve"]]
+
+    def settle(self) -> None:
+        """Nothing to wait for: a 250 of mailpost means on disk and collectable."""
+
+    def stock(self, user: int, letters: int, octets: int) -> None:
+        """Deliver over SMTP, as anybody would."""
+        load.send(self, load.Mailing(user, letters, octets, min(letters, STOCK_CONNECTIONS)))
+
+    def version(self) -> str:
+        """Name mailpost and what it stands on."""
+        from mailpost import __version__  # noqa: PLC0415 - only where mailpost itself is measured
+
+        return f"mailpost {__version__}, Twisted {version('twisted')}, apsw {version('apsw')}"

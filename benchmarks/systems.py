@@ -1,0 +1,162 @@
+"""What the benchmark asks of a system under test, and how its servers are started and stopped.
+
+Every system serves SMTP and POP3 on loopback from a folder of its own, has the same users with the
+same password, and is driven through its public protocols only. Its servers run each under a
+keeper (:mod:`benchmarks.keeper`) and are stopped by its id, never by name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from benchmarks import processes
+from benchmarks.errors import BenchmarkError
+
+DOMAIN = "example.org"
+HOSTNAME = "mx.example.org"
+USER_PREFIX = "user"
+PASSWORD = "correct-horse-battery"  # noqa: S105 - of servers that live for minutes, on loopback
+
+START_SECONDS = 60
+STOP_SECONDS = 60
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def user_name(number: int) -> str:
+    """Name the user of that number; the load programs count users up from a prefix."""
+    return f"{USER_PREFIX}{number}"
+
+
+def address(number: int) -> str:
+    """Give the mail address of the user of that number."""
+    return f"{user_name(number)}@{DOMAIN}"
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def child_environment() -> dict[str, str]:
+    """Our own environment, in which the project can be imported though it is not installed."""
+    paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+class System(ABC):
+    """A mail system: SMTP in, POP3 out, and the processes that do it."""
+
+    name: str
+
+    def __init__(self, folder: Path, users: int) -> None:
+        self.folder = folder
+        self.users = users
+        self.smtp_port = free_port()
+        self.pop3_port = free_port()
+        self.log = folder / "servers.log"
+        self._keepers: list[subprocess.Popen[bytes]] = []
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Write the configuration and make the users, before the first start."""
+
+    @abstractmethod
+    def commands(self) -> list[list[str]]:
+        """Give the command of each server, to be run in the foreground."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Return once every letter that was accepted lies in its maildrop."""
+
+    @abstractmethod
+    def stock(self, user: int, letters: int, octets: int) -> None:
+        """Fill an empty maildrop with so many letters, by the quickest way that is honest."""
+
+    @abstractmethod
+    def version(self) -> str:
+        """Name the programs and their versions."""
+
+    def start(self) -> None:
+        """Start the servers; return once both ports greet."""
+        with self.log.open("ab") as log:
+            for command in self.commands():
+                keeper = [sys.executable, "-m", "benchmarks.keeper", *command]
+                self._keepers.append(
+                    subprocess.Popen(
+                        keeper,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        env=child_environment(),
+                        cwd=self.folder,
+                    )
+                )
+        for port in (self.smtp_port, self.pop3_port):
+            self._await_greeting(port)
+
+    def stop(self) -> None:
+        """Stop the servers; return once all their processes are gone."""
+        for keeper in self._keepers:
+            keeper.send_signal(signal.SIGTERM)
+        for keeper in self._keepers:
+            try:
+                keeper.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                keeper.kill()
+                raise BenchmarkError(f"{self.name} did not stop") from None
+        self._keepers.clear()
+
+    def restart(self) -> None:
+        """Begin again with fresh processes over the same data."""
+        self.stop()
+        self.start()
+
+    def cpu_seconds(self) -> float:
+        """User and system time of all the system's processes, living and gone, since the start."""
+        return processes.cpu_seconds([keeper.pid for keeper in self._keepers])
+
+    def memory(self) -> processes.Memory:
+        """Memory of all the system's living processes."""
+        return processes.memory([keeper.pid for keeper in self._keepers])
+
+    def check_alive(self) -> None:
+        """Raise when a server has ended by itself."""
+        if any(keeper.poll() is not None for keeper in self._keepers):
+            raise BenchmarkError(f"{self.name} has ended by itself:\n{self.last_words()}")
+
+    def last_words(self) -> str:
+        """Give the end of the servers' output, to tell why something failed."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        return "\n".join(lines[-12:])
+
+    def _await_greeting(self, port: int) -> None:
+        limit = time.monotonic() + START_SECONDS
+        while time.monotonic() < limit:
+            self.check_alive()
+            try:
+                with socket.create_connection(("127.0.0.1", port), 5) as connection:
+                    connection.settimeout(5)
+                    if connection.recv(1) in (b"2", b"+"):
+                        return
+            except OSError:
+                pass
+            time.sleep(0.05)
+        raise BenchmarkError(f"{self.name} does not greet on port {port}:\n{self.last_words()}")
+
+
+def require(*programs: str) -> str | None:
+    """Return the first of ``programs`` that is not installed, or None."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    return next((name for name in programs if shutil.which(name, path=path) is None), None)
