@@ -7,8 +7,6 @@ the end. ``intake`` and ``collection`` add what the events mean.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
-
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
@@ -16,6 +14,7 @@ from twisted.internet.interfaces import (
     ITCPTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailpost.limits import (
@@ -28,8 +27,7 @@ from mailpost.limits import (
 from mailpost.outlet import Outlet, outlet_for
 from mailpost.wire.session import Event, OutputWaiting, ServerSession, SessionEnded
 
-if TYPE_CHECKING:
-    from twisted.logger import Logger
+_log = Logger(namespace="mailpost.connection")
 
 
 class Connection(Protocol):
@@ -39,7 +37,6 @@ class Connection(Protocol):
     :ivar peer: the peer's IP address, ``""`` where there is none.
     """
 
-    log: ClassVar[Logger]
     session: ServerSession
     factory: ConnectionFactory
 
@@ -151,7 +148,7 @@ class Connection(Protocol):
 
     def unexpected(self, failure: Failure) -> None:
         """Log what should not have happened, and answer try-later: never a dropped line."""
-        self.log.failure("unexpected, with {peer}", failure=failure, peer=self.peer)
+        _log.failure("unexpected, with {peer}", failure=failure, peer=self.peer)
         if self.session.asked is not None and not self.lost:
             end = self.fault()
             if end is not None:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from mailpost.config import Config, Listen
     from mailpost.connection import Connection, ConnectionFactory
 
+_log = Logger(namespace="mailpost.service")
+
 STOP_SECONDS = 8.0
 """How long sessions may take to end when the office closes; then they are cut off."""
 
@@ -84,8 +86,6 @@ class PostOffice(Service):
     :param portal: another Portal than the office's own, whose realm gives ``IMaildrop`` or ``IMailbox``.
     :param checkers: who checks passwords in place of the office's own accounts (``twistd --auth``).
     """
-
-    log = Logger(namespace="mailpost.service")
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class PostOffice(Service):
                     config.limits.pop3_idle,
                     config.limits.errors_per_session,
                 )
-            self.log.info("{protocol} on {where}", protocol=door.listen.protocol, where=door.where)
+            _log.info("{protocol} on {where}", protocol=door.listen.protocol, where=door.where)
 
     # Closing --------------------------------------------------------------------------------------
 
@@ -193,7 +193,7 @@ class PostOffice(Service):
             self._store = None
         if self._threads.started:
             self._threads.stop()
-        self.log.info("closed")
+        _log.info("closed")
 
 
 def _cut_off(rooms: Sequence[ConnectionFactory]) -> None:

@@ -1,8 +1,8 @@
 """Collection: hands letters out of a maildrop, and lets them go at QUIT.
 
-``protocol`` drives the POP3 engine, ``factory`` makes and watches the connections.
+``protocol`` drives the POP3 engine over Twisted.
 """
 
-from mailpost.collection.factory import POP3Factory
+from mailpost.collection.protocol import POP3Factory
 
 __all__ = ["POP3Factory"]

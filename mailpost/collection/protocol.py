@@ -12,19 +12,30 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mailpost.connection import Connection
+from mailpost.accounts.checkers import Login
+from mailpost.accounts.portal import login
+from mailpost.connection import Connection, ConnectionFactory
+from mailpost.limits import ConnectionLimits
 from mailpost.outcome import MaildropInUse, TemporaryFailure
 from mailpost.wire import reply
+from mailpost.wire.pop3 import POP3Server
 from mailpost.wire.pop3_events import LetterAsked, LoginOffered, UpdateAsked
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
-    from mailpost.collection.factory import POP3Factory
+    from twisted.cred.portal import Portal
+    from twisted.internet.interfaces import IReactorTime
+
     from mailpost.interfaces import IMaildrop, IPieces, ISnapshot
-    from mailpost.wire.pop3 import POP3Server
     from mailpost.wire.reply import Response
     from mailpost.wire.session import Event, SessionEnded
+
+
+IDLE_SECONDS = 600.0
+"""RFC 1939 §3: at least 10 minutes."""
+
+_log = Logger(namespace="mailpost.collection")
 
 
 class POP3Connection(Connection):
@@ -33,7 +44,6 @@ class POP3Connection(Connection):
     :ivar snapshot: the open maildrop; None before login and after the end.
     """
 
-    log = Logger(namespace="mailpost.collection")
     session: POP3Server
     factory: POP3Factory
 
@@ -79,7 +89,7 @@ class POP3Connection(Connection):
         if self._login is not None:
             self._login.cancel()  # nobody waits for it: a place in the queue is free
         self._close()
-        self.log.info(
+        _log.info(
             "collection by {user} from {peer}: {retrieved} retrieved, {deleted} deleted, {seconds:.3f} s",
             user=session.name or "nobody",
             peer=self.peer,
@@ -110,7 +120,7 @@ class POP3Connection(Connection):
         except MaildropInUse:
             answer = reply.POP_IN_USE
         except TemporaryFailure as failure:
-            self.log.warn("login of {user} put off: {why}", user=event.name, why=failure)
+            _log.warn("login of {user} put off: {why}", user=event.name, why=failure)
             answer = reply.POP_TRY_LATER
         self._login = None
         if self.session.closed:
@@ -174,9 +184,7 @@ class POP3Connection(Connection):
             pieces.close()
 
     def _not_readable(self, failure: TemporaryFailure) -> None:
-        self.log.warn(
-            "a letter of {user} cannot be read: {why}", user=self.session.name, why=failure
-        )
+        _log.warn("a letter of {user} cannot be read: {why}", user=self.session.name, why=failure)
         self.session.refuse(reply.POP_TRY_LATER)
 
     # The end --------------------------------------------------------------------------------------
@@ -189,9 +197,7 @@ class POP3Connection(Connection):
             self._let_go = len(indexes)
         except TemporaryFailure as failure:
             committed = False
-            self.log.warn(
-                "nothing let go for {user}: {why}", user=self.session.name, why=failure
-            )
+            _log.warn("nothing let go for {user}: {why}", user=self.session.name, why=failure)
         # The lock is released before the peer hears that the session is over: it may come again at once.
         self._close()
         if not self.session.closed:
@@ -211,3 +217,33 @@ class POP3Connection(Connection):
             self.go_on()
 
         return Deferred.fromCoroutine(answering).addBoth(done)
+
+
+class POP3Factory(ConnectionFactory):
+    """A listener for POP3 behind a Portal.
+
+    :param portal: its realm gives :class:`~mailpost.interfaces.IMaildrop`, or the
+        ``twisted.mail.pop3.IMailbox`` that a realm written for Twisted's own POP3 server gives.
+    """
+
+    def __init__(
+        self,
+        hostname: str,
+        portal: Portal,
+        clock: IReactorTime,
+        limits: ConnectionLimits | None = None,
+        idle_seconds: float = IDLE_SECONDS,
+        max_errors: int = 30,
+    ) -> None:
+        super().__init__(clock, limits or ConnectionLimits(), idle_seconds)
+        self._hostname = hostname
+        self._portal = portal
+        self._max_errors = max_errors
+
+    def connection(self, peer: str) -> Connection:
+        """A new connection with a new session."""
+        return POP3Connection(POP3Server(self._hostname, self._max_errors), peer)
+
+    def log_in(self, name: str, password: bytes, peer: str) -> Deferred[IMaildrop]:
+        """Ask the Portal who this is."""
+        return login(self._portal, Login(name.encode("ascii"), password, peer))

@@ -5,18 +5,20 @@ The one path of a letter: sender, recipients, pieces, commit, and only then the 
 
 from __future__ import annotations
 
-import base64
 import os
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from mailpost.connection import Connection
+from mailpost.connection import Connection, ConnectionFactory
 from mailpost.envelope import Address, Copy, Destination, Envelope, Traits
+from mailpost.intake.postmarks import Postmarks
+from mailpost.limits import ConnectionLimits
 from mailpost.outcome import Delivered, Outcome, Refused, TryLater
 from mailpost.wire import reply
 from mailpost.wire.reply import Reply
+from mailpost.wire.smtp import Settings, SMTPServer
 from mailpost.wire.smtp_events import (
     LetterReceived,
     PieceReceived,
@@ -28,21 +30,26 @@ from mailpost.wire.smtp_events import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mailpost.intake.factory import SMTPFactory
-    from mailpost.interfaces import ILetterDraft
+    from twisted.internet.interfaces import IReactorTime
+
+    from mailpost.interfaces import IDelivery, ILetterDraft, ISorter
     from mailpost.wire.session import Event, SessionEnded
-    from mailpost.wire.smtp import SMTPServer
+
+
+IDLE_SECONDS = 300.0
+"""RFC 5321 §4.5.3.2.7: at least 5 minutes."""
+
+_log = Logger(namespace="mailpost.intake")
 
 
 def new_trace() -> str:
-    """A letter's trace id: 13 characters, of 64 random bits."""
-    return base64.b32encode(os.urandom(8)).decode("ascii").rstrip("=").lower()
+    """A letter's trace id: 16 hexadecimal digits, all of them random."""
+    return os.urandom(8).hex()
 
 
 class SMTPConnection(Connection):
     """One peer that hands letters in."""
 
-    log = Logger(namespace="mailpost.intake")
     session: SMTPServer
     factory: SMTPFactory
 
@@ -86,7 +93,7 @@ class SMTPConnection(Connection):
     def gone(self) -> None:
         """Forget an unfinished letter; one line for the session."""
         self._forget()
-        self.log.info(
+        _log.info(
             "intake from {peer} ({helo}): {letters} letters, {refused} recipients refused,"
             " {seconds:.3f} s",
             peer=self.peer,
@@ -177,7 +184,7 @@ class SMTPConnection(Connection):
         answer = (
             Reply(250, "2.0.0", f"kept as {envelope.trace}") if failed is None else failed.reply
         )
-        self.log.info(
+        _log.info(
             "letter {trace} from <{sender}> to {recipients}, {octets} octets, by {peer}: {outcome}",
             trace=envelope.trace,
             sender=envelope.reverse_path or "",
@@ -194,7 +201,7 @@ class SMTPConnection(Connection):
 
     def _abort(self, event: TransactionAborted) -> None:
         if event.refusal is not None and self._envelope is not None:
-            self.log.info(
+            _log.info(
                 "letter {trace} from <{sender}> to {recipients}, by {peer}: {outcome}",
                 trace=self._envelope.trace,
                 sender=self._envelope.reverse_path or "",
@@ -211,6 +218,34 @@ class SMTPConnection(Connection):
         if self._draft is not None:
             self._draft.abort()
             self._draft = None
+
+
+class SMTPFactory(ConnectionFactory):
+    """A listener for SMTP.
+
+    :param sorter: decides at RCPT.
+    :param delivery: keeps what is handed in.
+    :param clock: its ``seconds()`` are taken for the time of day as well.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sorter: ISorter,
+        delivery: IDelivery,
+        clock: IReactorTime,
+        limits: ConnectionLimits | None = None,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        super().__init__(clock, limits or ConnectionLimits(), idle_seconds)
+        self._settings = settings
+        self.sorter = sorter
+        self.delivery = delivery
+        self.postmarks = Postmarks(settings.hostname)
+
+    def connection(self, peer: str) -> Connection:
+        """A new connection with a new session."""
+        return SMTPConnection(SMTPServer(self._settings), peer)
 
 
 _NAMED = 10
