@@ -8,22 +8,12 @@ the end. ``intake`` and ``collection`` add what the events mean.
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IAddress,
-    IReactorTime,
-    ITCPTransport,
-)
+from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mailpost.limits import (
-    CLOSING_SECONDS,
-    MAX_BUFFERED,
-    MAX_UNSENT,
-    ConnectionLimits,
-    IdleWatch,
-)
+from mailpost.limits import CLOSING_SECONDS, MAX_BUFFERED, MAX_UNSENT, ConnectionLimits, IdleWatch
 from mailpost.outlet import Outlet, outlet_for
 from mailpost.wire.session import Event, OutputWaiting, ServerSession, SessionEnded
 
@@ -91,6 +81,8 @@ class Connection(Protocol):
         self._outlet = outlet_for(transport, self._outlet_drained)
         self._admitted = self.factory.arrive(self)
         if self._admitted:
+            if self.factory.transcripts:
+                self.session.transcript = self._transcribe
             self.greet()
             self._flush()
         else:
@@ -160,6 +152,9 @@ class Connection(Protocol):
         if self._outlet is not None and self._outlet.full:
             self._drained = Deferred()
             await self._drained
+
+    def _transcribe(self, side: str, line: str) -> None:
+        _log.debug("{peer} {side}: {line}", peer=self.peer, side=side, line=line)
 
     def _outlet_drained(self) -> None:
         """The peer has taken what was sent (or has gone): go on."""
@@ -246,7 +241,10 @@ class ConnectionFactory(Factory):
     :param clock: for the patience.
     :param limits: shared by all listeners.
     :param idle_seconds: how long a peer may be silent.
+    :ivar transcripts: whether every line of every session is logged (at debug, secrets masked).
     """
+
+    transcripts = False
 
     def __init__(self, clock: IReactorTime, limits: ConnectionLimits, idle_seconds: float) -> None:
         self.clock = clock

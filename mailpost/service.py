@@ -85,6 +85,7 @@ class PostOffice(Service):
     :ivar doors: the listeners, in the order of the configuration.
     :param portal: another Portal than the office's own, whose realm gives ``IMaildrop`` or ``IMailbox``.
     :param checkers: who checks passwords in place of the office's own accounts (``twistd --auth``).
+    :param transcripts: whether every line of every session is logged, at debug, secrets masked.
     """
 
     def __init__(
@@ -93,12 +94,15 @@ class PostOffice(Service):
         reactor: Any,
         portal: Portal | None = None,
         checkers: Sequence[ICredentialsChecker] = (),
+        *,
+        transcripts: bool = False,
     ) -> None:
         self.setName("mailpost")  # type: ignore[no-untyped-call]
         self._config = config
         self._reactor = reactor
         self._portal = portal
         self._checkers = checkers
+        self._transcripts = transcripts
         self._threads = ThreadPool(1, _THREADS, "mailpost")
         self._store: Store | None = None
         self._binding: list[Deferred[None]] | None = None
@@ -131,6 +135,7 @@ class PostOffice(Service):
         return listening.addCallback(bound)
 
     def _open(self) -> None:
+        """Join the rooms, from the store up."""
         config, reactor = self._config, self._reactor
         sys.setswitchinterval(SWITCH_SECONDS)
         self._threads.start()
@@ -144,7 +149,6 @@ class PostOffice(Service):
         )
         store.start()
         portal = self._portal or make_portal(store, config.office, in_thread, self._checkers)
-        sorter = LocalSorter(store.accounts, config)
         limits = ConnectionLimits(
             config.limits.connections,
             config.limits.connections_per_address,
@@ -152,25 +156,39 @@ class PostOffice(Service):
         )
         for door in self.doors:
             if door.listen.protocol == "smtp":
-                settings = Settings(
-                    hostname=config.office.hostname,
-                    max_octets=config.office.max_letter_size,
-                    max_recipients=config.office.max_recipients,
-                    max_errors=config.limits.errors_per_session,
-                )
-                door.room = SMTPFactory(
-                    settings, sorter, store.delivery, reactor, limits, config.limits.smtp_idle
-                )
+                door.room = self._intake(store, limits)
             else:
-                door.room = POP3Factory(
-                    config.office.hostname,
-                    portal,
-                    reactor,
-                    limits,
-                    config.limits.pop3_idle,
-                    config.limits.errors_per_session,
-                )
+                door.room = self._collection(portal, limits)
+            door.room.transcripts = self._transcripts
             _log.info("{protocol} on {where}", protocol=door.listen.protocol, where=door.where)
+
+    def _intake(self, store: Store, limits: ConnectionLimits) -> ConnectionFactory:
+        config = self._config
+        settings = Settings(
+            hostname=config.office.hostname,
+            max_octets=config.office.max_letter_size,
+            max_recipients=config.office.max_recipients,
+            max_errors=config.limits.errors_per_session,
+        )
+        return SMTPFactory(
+            settings,
+            LocalSorter(store.accounts, config),
+            store.delivery,
+            self._reactor,
+            limits,
+            config.limits.smtp_idle,
+        )
+
+    def _collection(self, portal: Portal, limits: ConnectionLimits) -> ConnectionFactory:
+        config = self._config
+        return POP3Factory(
+            config.office.hostname,
+            portal,
+            self._reactor,
+            limits,
+            config.limits.pop3_idle,
+            config.limits.errors_per_session,
+        )
 
     # Closing --------------------------------------------------------------------------------------
 

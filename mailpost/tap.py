@@ -36,6 +36,9 @@ class Options(usage.Options, strcred.AuthOptionMixin):
             f"The configuration; where not given: $MAILPOST_CONFIG, {', '.join(config.SEARCHED)}",
         ],
     ]
+    optFlags: ClassVar[list[list[str | None]]] = [
+        ["verbose", "v", "Log every line of every session, secrets masked"],
+    ]
 
 
 def makeService(options: Options) -> IService:
@@ -48,7 +51,12 @@ def makeService(options: Options) -> IService:
         found = config.load(config.find(given))
     except config.ConfigError as error:
         raise usage.UsageError(str(error)) from error
-    office = PostOffice(found, reactor, checkers=options.get("credCheckers") or ())
+    office = PostOffice(
+        found,
+        reactor,
+        checkers=options.get("credCheckers") or (),
+        transcripts=bool(options["verbose"]),
+    )
     office.opened.addErrback(_could_not_open, reactor)
     return office
 

@@ -30,23 +30,23 @@ class Unstuffer:
     def feed(self, octets: bytes) -> bytes:
         """The next piece of the letter, as it was before stuffing; perhaps ``b""``."""
         work = self._held + octets
-        end = work.find(END)
+        dot = work.find(
+            _STUFFED
+        )  # most chunks have no line that begins with a dot, or the last alone
+        end = work.find(END, dot) if dot >= 0 else -1
         if end >= 0:
-            self.rest = work[end + 5 :]
-            self._held = b""
-            piece = work[: end + 2]
+            self.rest = work[end + len(END) :]
+            cut = end + len(CRLF)
         else:
-            held = _may_begin_end(work)
-            cut = len(work) - held
-            self._held = work[cut:]
-            piece = work[:cut]
-        if not piece:
-            return piece
-        piece = piece.replace(_STUFFED, CRLF)
-        if self._at_start:
-            self._at_start = False
-            return piece[2:]
-        return piece
+            cut = len(work) - _may_begin_end(work)
+        self._held = work[cut:] if end < 0 else b""
+        if not cut:
+            return b""
+        start = len(CRLF) if self._at_start else 0
+        self._at_start = False
+        if 0 <= dot < cut - len(CRLF):
+            return work[:cut].replace(_STUFFED, CRLF)[start:]
+        return work[start:cut]
 
 
 def _may_begin_end(work: bytes) -> int:
