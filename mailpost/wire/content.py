@@ -28,6 +28,7 @@ class Inspector:
     """
 
     __slots__ = (
+        "_end",
         "_hops",
         "_in_header",
         "_line_ends",
@@ -43,6 +44,7 @@ class Inspector:
         # Used for its `newlines` alone: it notes in one pass, without a copy, which of CR, LF and CRLF
         # occur. Three counts or a regular expression cost three to thirty times as much.
         self._line_ends = IncrementalNewlineDecoder(None, translate=False)
+        self._end = b"\r\n"  # the last two octets; an empty letter lacks nothing
         self._in_header = True
         self._tail = b"\r\n"  # the last octets of the header so far; the first line begins a line
         self._hops = 0
@@ -51,11 +53,9 @@ class Inspector:
         self.refusal: Reply | None = None
 
     def look(self, piece: bytes) -> Reply | None:
-        """Take note of the next piece; what is wrong with the letter so far, if anything is.
-
-        A CRLF is never split between two pieces.
-        """
+        """Take note of the next piece; what is wrong with the letter so far, if anything is."""
         self.octets += len(piece)
+        self._end = piece[-2:] if len(piece) > 1 else (self._end + piece)[-2:]
         if self.octets > self._max_octets:
             self.refusal = reply.TOO_LARGE
             return self.refusal
@@ -69,10 +69,21 @@ class Inspector:
             self._count_hops(piece)
         return self.refusal
 
+    def finish(self) -> Reply | None:
+        """The letter was whole; what is wrong with it, if anything is."""
+        if self.refusal is None and self._end[-1:] == b"\r":
+            self.refusal = reply.BARE_NEWLINE_IN_LETTER
+        return self.refusal
+
+    @property
+    def final_crlf(self) -> bool:
+        """Whether the letter ends with CRLF, or is empty."""
+        return self._end == b"\r\n"
+
     def _count_hops(self, piece: bytes) -> None:
         header = self._tail + piece
         end = header.find(_HEADER_END)
-        if end >= 0 or header.startswith(_HEADER_END[2:] * 2):
+        if end >= 0:
             self._in_header = False
             header = header[: end + 2]
         self._hops += header.lower().count(_HOP)

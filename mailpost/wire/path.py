@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import normalize
 
 from mailpost.wire import reply
 
@@ -19,11 +20,13 @@ MAX_DOMAIN = 255  # §4.5.3.1.2
 MAX_PATH = 256  # §4.5.3.1.3, with its angle brackets
 MAX_LABEL = 63  # RFC 1035 §2.3.4
 
-_ATOM = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+"
+_UTF8 = "\\u00a0-\\U0010ffff"  # RFC 6531 §3.3; whether it was asked for is the engine's to say
+_ATOM = rf"[A-Za-z0-9!#$%&'*+\-/=?^_`{{|}}~{_UTF8}]+"
 _DOT_STRING = rf"{_ATOM}(?:\.{_ATOM})*"
-_QUOTED_STRING = r'"(?:[ !#-\[\]-~]|\\[ -~])*"'
+_QUOTED_STRING = rf'"(?:[ !#-\[\]-~{_UTF8}]|\\[ -~])*"'
 # The underscore is not in RFC 5321's grammar, but it is in the names of hosts that send honest mail.
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_\-]*[A-Za-z0-9_])?"
+_LETTER = f"A-Za-z0-9_{_UTF8}"
+_LABEL = rf"[{_LETTER}](?:[{_LETTER}\-]*[{_LETTER}])?"
 _DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
 _LITERAL = r"\[[!-Z^-~]+\]"
 _ROUTE = rf"@{_DOMAIN}(?:,@{_DOMAIN})*:"  # RFC 5321 §4.1.2 A-d-l: parsed, not followed
@@ -49,6 +52,10 @@ class Address(NamedTuple):
 
     local: str
     domain: str
+
+    def isascii(self) -> bool:
+        """Whether it can be written in US-ASCII; if not, it is for SMTPUTF8 alone (RFC 6531)."""
+        return self.local.isascii() and self.domain.isascii()
 
     def __str__(self) -> str:
         """As it is written in a path, quoted where it must be."""
@@ -94,10 +101,10 @@ def parse_rcpt(argument: str) -> tuple[Address, Parameters]:
 
 def _path(text: str, wrong: Reply) -> tuple[Address, Parameters]:
     match = _PATH.match(text)
-    if match is None or match.end() > MAX_PATH:
+    if match is None or _octets(match[0]) > MAX_PATH:
         raise PathError(wrong)
     local, quoted, domain, literal = match.groups()
-    if len(local or quoted) > MAX_LOCAL_PART:
+    if _octets(local or quoted) > MAX_LOCAL_PART:
         raise PathError(wrong)
     if quoted:
         local = _ESCAPED.sub(r"\1", quoted[1:-1])
@@ -105,10 +112,18 @@ def _path(text: str, wrong: Reply) -> tuple[Address, Parameters]:
             raise PathError(wrong)
     if literal:
         domain = _literal(literal, wrong)
-    elif len(domain) > MAX_DOMAIN or max(map(len, domain.split("."))) > MAX_LABEL:
+    elif _octets(domain) > MAX_DOMAIN or max(map(len, domain.split("."))) > MAX_LABEL:
         raise PathError(wrong)
     end = match.end()
-    return Address(local, domain.lower()), _parameters(text[end:]) if end < len(text) else {}
+    address = Address(local, domain.lower())
+    if not address.isascii():
+        # One name has one form here, whichever way it was typed (RFC 6531 §3.7.1 advises NFC).
+        address = Address(*(normalize("NFC", part) for part in address))
+    return address, _parameters(text[end:]) if end < len(text) else {}
+
+
+def _octets(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _literal(literal: str, wrong: Reply) -> str:

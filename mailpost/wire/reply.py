@@ -47,12 +47,15 @@ class Reply:
 
 # Positive -----------------------------------------------------------------------------------------
 BYE = Reply(221, "2.0.0", "the post office thanks you, good bye")  # RFC 5321 §4.1.1.10
+BEGIN_TLS = Reply(220, "2.0.0", "go ahead, encrypted")  # RFC 3207 §4
 OK = Reply(250, "2.0.0", "ok")
 SENDER_OK = Reply(250, "2.1.0", "sender ok")
 RECIPIENT_OK = Reply(250, "2.1.5", "recipient ok")
 CANNOT_VERIFY = Reply(252, "2.1.5", "send the letter, then you will know")  # RFC 5321 §3.5.3
 SEND_LETTER = Reply(354, "", "send the letter, end with a dot on a line of its own")
-HELP = Reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT", "see RFC 5321")
+HELP = Reply(
+    214, "2.0.0", "EHLO HELO STARTTLS MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT", "see RFC 5321"
+)
 
 # Try later ----------------------------------------------------------------------------------------
 IDLE = Reply(421, "4.4.2", "nothing heard for too long, closing")  # RFC 5321 §4.5.3.2
@@ -62,6 +65,7 @@ TOO_MANY_ERRORS = Reply(421, "4.7.0", "too many errors, closing")
 LOCAL_ERROR = Reply(451, "4.3.0", "something is wrong here, try again later")
 STORE_FAILED = Reply(451, "4.3.0", "the letter could not be kept, try again later")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "too many recipients, send the rest separately")
+NO_TLS = Reply(454, "4.7.0", "TLS is not to be had here")  # RFC 3207 §4
 DISK_FULL = Reply(452, "4.3.1", "no room to keep letters just now, try again later")
 
 # Refused ------------------------------------------------------------------------------------------
@@ -76,12 +80,15 @@ BAD_SENDER = Reply(501, "5.1.7", "syntax: MAIL FROM:<address>")
 BAD_RECIPIENT = Reply(501, "5.1.3", "syntax: RCPT TO:<address>")
 NO_SUCH_PARAMETER = Reply(555, "5.5.4", "parameter not known here")  # RFC 5321 §4.1.1.11
 BAD_PARAMETER = Reply(501, "5.5.4", "bad value for a parameter")
+BAD_CHUNK = Reply(501, "5.5.4", "syntax: BDAT octets [LAST]")  # RFC 3030 §2
+CHUNKS_ONLY = Reply(503, "5.5.1", "this letter came in chunks: go on with BDAT")
+ALREADY_TLS = Reply(503, "5.5.1", "the connection is encrypted already")
 SAY_HELLO = Reply(503, "5.5.1", "say EHLO or HELO first")
 NESTED_MAIL = Reply(503, "5.5.1", "a sender is already named, RSET to start over")
 NEEDS_MAIL = Reply(503, "5.5.1", "name the sender first: MAIL FROM")
 NEEDS_RECIPIENT = Reply(503, "5.5.1", "no valid recipient: RCPT TO first")
 NO_VALID_RECIPIENT = Reply(554, "5.5.1", "no valid recipients")  # RFC 2920 §3.1
-NOT_ASCII = Reply(553, "5.6.7", "addresses are US-ASCII here")  # RFC 6531 §3.5
+NOT_ASCII = Reply(553, "5.6.7", "an address beyond US-ASCII needs SMTPUTF8")  # RFC 6531 §3.5
 TOO_LARGE = Reply(552, "5.3.4", "the letter is larger than this office takes")
 BARE_NEWLINE_IN_LETTER = Reply(
     554, "5.6.0", "the letter has a bare CR or LF: lines end with CR and LF together"

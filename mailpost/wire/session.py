@@ -148,7 +148,7 @@ class ServerSession:
         """Say lines, each with its CRLF."""
         self._emit(octets)
         if self.transcript is not None:
-            for line in octets.decode("ascii").splitlines():
+            for line in octets.decode().splitlines():
                 self.transcript("S", line)
 
     def _emit(self, octets: bytes) -> None:

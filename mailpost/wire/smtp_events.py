@@ -8,6 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mailpost.wire.parameters import (
+    NO_MAIL_PARAMETERS,
+    NO_RCPT_PARAMETERS,
+    MailParameters,
+    RcptParameters,
+)
 from mailpost.wire.session import Event, Question
 
 if TYPE_CHECKING:
@@ -20,11 +26,10 @@ class SenderOffered(Question):
     """MAIL: may a letter from here begin?
 
     :ivar reverse_path: None for ``<>``.
-    :ivar size: octets as the peer declared them (SIZE=), 0 where it did not.
     """
 
     reverse_path: Address | None
-    size: int
+    parameters: MailParameters = NO_MAIL_PARAMETERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class RecipientOffered(Question):
     """RCPT: may the letter go there?"""
 
     recipient: Address
+    parameters: RcptParameters = NO_RCPT_PARAMETERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +46,12 @@ class LetterReceived(Question):
 
     :ivar octets: the size of its body.
     :ivar eight_bit: whether any octet was above 0x7F.
+    :ivar final_crlf: whether it ends with CRLF, as every letter does that came by DATA.
     """
 
     octets: int
     eight_bit: bool
+    final_crlf: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +69,8 @@ class TransactionAborted(Event):
     """
 
     refusal: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TLSAsked(Question):
+    """STARTTLS: answered with ``begin_tls``, then the connection goes on encrypted."""

@@ -1,0 +1,278 @@
+"""A mail transaction: a sender, recipients, a letter (RFC 5321 §3.3, RFC 3030, RFC 6531).
+
+A session is in one of these states::
+
+    state      what came so far              leaves it
+    START      the greeting was given        EHLO, HELO -> READY
+    READY      nobody has named a sender     MAIL accepted -> MAIL
+    MAIL       a sender, 0 or more           DATA with a recipient -> LETTER; RSET, EHLO -> READY
+               recipients
+    LETTER     354 was given, or BDAT came   the end of the letter -> READY; of a chunk -> CHUNKS
+    CHUNKS     a chunk, not the last         BDAT -> LETTER; RSET, EHLO -> READY
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from mailpost.wire import reply
+from mailpost.wire.chunk import ChunkReader
+from mailpost.wire.incoming import IncomingLetter
+from mailpost.wire.parameters import (
+    NO_MAIL_PARAMETERS,
+    NO_RCPT_PARAMETERS,
+    mail_parameters,
+    rcpt_parameters,
+)
+from mailpost.wire.path import PathError, parse_mail, parse_rcpt
+from mailpost.wire.reply import Reply
+from mailpost.wire.session import NEED_OCTETS, Event, ServerSession, SessionEnded
+from mailpost.wire.smtp_events import (
+    LetterReceived,
+    PieceReceived,
+    RecipientOffered,
+    SenderOffered,
+    TransactionAborted,
+)
+
+_MAX_CHUNK_DIGITS = 15  # more octets than any disk has
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What this office takes, and what it calls itself.
+
+    :ivar hostname: the name in the greeting and in the answer to EHLO.
+    :ivar max_octets: the largest letter, announced as SIZE (RFC 1870).
+    :ivar max_recipients: recipients of one letter; past it 452, and the earlier ones stand.
+    :ivar max_errors: commands without sense before the session is closed; a letter wipes the slate.
+    """
+
+    hostname: str
+    max_octets: int = 128 * 1024 * 1024
+    max_recipients: int = 1000
+    max_errors: int = 30
+
+
+class State(Enum):
+    """How far a session has come; see the module's table."""
+
+    START = "start"
+    READY = "ready"
+    MAIL = "mail"
+    LETTER = "letter"
+    CHUNKS = "chunks"
+
+
+_ABORTED = TransactionAborted()
+_UNDER_WAY = (State.MAIL, State.CHUNKS)
+
+
+class TransactionSession(ServerSession):
+    """The part of a session in which letters are handed in."""
+
+    __slots__ = (
+        "_letter",
+        "_recipients",
+        "_refused_recipients",
+        "_settings",
+        "_skipped",
+        "_utf8",
+        "state",
+    )
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.max_errors)
+        self._settings = settings
+        self._recipients = 0
+        self._refused_recipients = 0
+        self._utf8 = False
+        self._letter: IncomingLetter | None = None
+        self._skipped: ChunkReader | None = None  # the octets of a chunk that was refused
+        self.state = State.START
+
+    # For the shell --------------------------------------------------------------------------------
+
+    def answer(self, answer: Reply) -> None:
+        """Answer the question that :meth:`next_event` gave last."""
+        asked, self._asked = self._asked, None
+        if isinstance(asked, SenderOffered):
+            if answer.positive:
+                self.state = State.MAIL
+                self._utf8 = asked.parameters.utf8
+        elif isinstance(asked, RecipientOffered):
+            if answer.positive:
+                self._recipients += 1
+            else:
+                self._refused_recipients += 1
+        elif isinstance(asked, LetterReceived):
+            self._forget()
+            self._errors = 0
+        else:
+            raise RuntimeError("there is no question to answer")  # noqa: TRY004 - our misuse
+        self._reply(answer)
+
+    def end(self, last_word: Reply, *, orderly: bool = False) -> SessionEnded:
+        """Close the session from this side: time-out, shutdown, too many connections (421)."""
+        self._reply(last_word)
+        self._forget()
+        return self._close(orderly=orderly)
+
+    # Commands -------------------------------------------------------------------------------------
+
+    def _mail(self, argument: str) -> Event | None:
+        if self.state is State.START:
+            return self._wrong(reply.SAY_HELLO)
+        if self.state is not State.READY:
+            return self._wrong(reply.NESTED_MAIL)
+        try:
+            reverse_path, given = parse_mail(argument)
+            parameters = mail_parameters(given) if given else NO_MAIL_PARAMETERS
+        except PathError as error:
+            return self._wrong(error.reply)
+        if parameters.size > self._settings.max_octets:
+            return self._reply(reply.TOO_LARGE)  # RFC 1870 §6.1: known before it was sent
+        if reverse_path is not None and not (parameters.utf8 or reverse_path.isascii()):
+            return self._wrong(reply.NOT_ASCII)
+        return SenderOffered(reverse_path, parameters)
+
+    def _rcpt(self, argument: str) -> Event | None:
+        if self.state is not State.MAIL:
+            return self._wrong(reply.NEEDS_MAIL)
+        try:
+            recipient, given = parse_rcpt(argument)
+            parameters = rcpt_parameters(given) if given else NO_RCPT_PARAMETERS
+        except PathError as error:
+            return self._wrong(error.reply)
+        if not (self._utf8 or recipient.isascii()):
+            return self._wrong(reply.NOT_ASCII)
+        if self._recipients >= self._settings.max_recipients:
+            return self._reply(reply.TOO_MANY_RECIPIENTS)  # RFC 5321 §4.5.3.1.10
+        return RecipientOffered(recipient, parameters)
+
+    def _data(self, argument: str) -> Event | None:
+        if argument:
+            return self._wrong(reply.NO_ARGUMENT)
+        if self.state is State.CHUNKS:
+            return self._wrong(reply.CHUNKS_ONLY)  # RFC 3030 §2
+        if refusal := self._not_addressed():
+            return self._wrong(refusal)
+        self.state = State.LETTER
+        self._letter = IncomingLetter(self._settings.max_octets)
+        self._letter.begin_data()
+        return self._reply(reply.SEND_LETTER)
+
+    def _bdat(self, argument: str) -> Event | None:
+        digits, _, last = argument.partition(" ")
+        if not (digits.isascii() and digits.isdigit()) or len(digits) > _MAX_CHUNK_DIGITS:
+            return self._wrong(reply.BAD_CHUNK)
+        if last.upper() not in {"", "LAST"}:
+            return self._wrong(reply.BAD_CHUNK)
+        octets = int(digits)
+        if self.state is not State.CHUNKS and (refusal := self._not_addressed()):
+            # RFC 3030 §2: the octets of a refused chunk come all the same, and are no commands.
+            self._skipped = ChunkReader(octets)
+            return self._wrong(refusal)
+        self.state = State.LETTER
+        if self._letter is None:
+            self._letter = IncomingLetter(self._settings.max_octets)
+        self._letter.begin_chunk(octets, last=bool(last))
+        return None
+
+    def _not_addressed(self) -> Reply | None:
+        """Why no letter may follow yet."""
+        if self.state is not State.MAIL:
+            return reply.NEEDS_MAIL
+        if self._recipients:
+            return None
+        # RFC 2920 §3.1: a client that pipelines DATA must never see a 354 it cannot use.
+        return reply.NO_VALID_RECIPIENT if self._refused_recipients else reply.NEEDS_RECIPIENT
+
+    def _rset(self, argument: str) -> Event | None:
+        if argument:
+            return self._wrong(reply.NO_ARGUMENT)
+        event = self._abandon()
+        self._reply(reply.OK)
+        return event
+
+    def _abandon(self) -> Event | None:
+        """Back to READY; what the shell is to be told, if a transaction was under way."""
+        if self.state not in _UNDER_WAY:
+            return None
+        self._forget()
+        return _ABORTED
+
+    # The letter -----------------------------------------------------------------------------------
+
+    def _step(self) -> Event | None:
+        if self.state is State.LETTER:
+            return self._read_letter()
+        return super()._step() if self._skipped is None else self._skip(self._skipped)
+
+    def _read_letter(self) -> Event | None:
+        """The next event out of a letter's octets."""
+        letter = self._letter
+        assert letter is not None
+        if letter.rest is not None:
+            return self._end_part(letter, letter.rest)
+        octets = self._input.take_all()
+        if not octets:
+            return NEED_OCTETS
+        piece, refusal = letter.feed(octets)
+        if refusal is not None:
+            return TransactionAborted(refusal)
+        return PieceReceived(piece) if piece else None
+
+    def _end_part(self, letter: IncomingLetter, rest: bytes) -> Event | None:
+        """A letter, or a chunk of it, has come to its end."""
+        self._input.put_back(rest)
+        inspector = letter.inspector
+        if not letter.last and inspector.refusal is None:
+            self.state = State.CHUNKS
+            return self._reply(Reply(250, "2.0.0", f"{inspector.octets} octets so far"))
+        refused_before = inspector.refusal is not None
+        refusal = inspector.finish()
+        if refusal is None:
+            self.state = State.READY
+            return LetterReceived(inspector.octets, inspector.eight_bit, inspector.final_crlf)
+        self._conclude(refusal)
+        self._forget()
+        return None if refused_before else TransactionAborted(refusal)
+
+    def _skip(self, skipped: ChunkReader) -> Event | None:
+        """Throw the octets of a refused chunk away."""
+        if skipped.rest is None:
+            octets = self._input.take_all()
+            if not octets:
+                return NEED_OCTETS
+            skipped.feed(octets)
+        if skipped.rest is not None:
+            self._input.put_back(skipped.rest)
+            self._skipped = None
+        return None
+
+    def _conclude(self, answer: Reply) -> None:
+        """Say what became of the letter as a whole."""
+        self._reply(answer)
+
+    # Small things ---------------------------------------------------------------------------------
+
+    def _reply(self, answer: Reply) -> Event | None:
+        """Say a reply; None, so that a command can end with it."""
+        self._say(answer.octets)
+        return None
+
+    def _wrong(self, answer: Reply) -> Event | None:
+        """Answer a command without sense: it counts, and past the limit it was the last."""
+        if self._too_many_errors():
+            return self.end(reply.TOO_MANY_ERRORS)
+        return self._reply(answer)
+
+    def _forget(self) -> None:
+        """Back to READY: no sender, no recipients."""
+        if self.state is not State.START:
+            self.state = State.READY
+        self._recipients = self._refused_recipients = 0
+        self._utf8 = False
+        self._letter = None
