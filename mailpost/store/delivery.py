@@ -7,7 +7,6 @@ more than a few hundred KiB of it are ever held.
 from __future__ import annotations
 
 import errno
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -105,15 +104,11 @@ class Draft:
             ),
             extra=extra,
             arrived=int(self._delivery.clock.seconds()),
-            digest=b"",
-            body=None,
-            parcel=None,
+            body=b"".join(self._chunks) if self._parcel is None else None,
             copies=copies,
             atomic=atomic,
         )
         if self._parcel is None:
-            post.body = b"".join(self._chunks)
-            post.digest = hashlib.sha256(post.body).digest()
             self._chunks = []
             return self._delivery.ledger.submit(post)
         return Deferred.fromCoroutine(self._commit_parcel(self._parcel, post))

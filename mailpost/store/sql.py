@@ -14,23 +14,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 # Delivering ---------------------------------------------------------------------------------------
-LAST_LETTER = "SELECT coalesce(max(letter), 0) FROM letter"
-NEXT_NUMBERS = (
-    "SELECT json_group_object(maildrop, next) FROM maildrop"
-    " WHERE closed = 0 AND maildrop IN (VALUES (?))"
+OPEN_MAILDROPS = "SELECT maildrop FROM maildrop WHERE closed = 0 AND maildrop IN (VALUES (?))"
+POST = (
+    "INSERT INTO posting (maildrop, entry_octets, arrived, postmark,"
+    " trace, reverse_path, octets, flags, copies, parcel, digest, body)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
 )
-ADVANCE = (
-    "UPDATE maildrop SET next = next + v.column2, letters = letters + v.column2,"
-    " octets = octets + v.column3 FROM (VALUES (?,?,?)) AS v WHERE maildrop.maildrop = v.column1"
+POSTING = (
+    # A row is one copy; the first copy of a letter brings the letter itself, the others have NULLs.
+    """CREATE TEMP VIEW posting AS SELECT e.maildrop, e.octets AS entry_octets, e.arrived, e.postmark,
+        l.trace, l.reverse_path, l.octets, l.flags, l.copies, l.parcel, l.digest, b.octets AS body
+        FROM entry e JOIN letter l ON l.letter = e.letter LEFT JOIN body b ON b.letter = e.letter""",
+    """CREATE TEMP TRIGGER post INSTEAD OF INSERT ON posting BEGIN
+        SELECT RAISE(ABORT, 'no such maildrop') WHERE NOT EXISTS
+            (SELECT 1 FROM maildrop WHERE maildrop = NEW.maildrop AND closed = 0);
+        INSERT INTO letter (trace, reverse_path, octets, flags, copies, parcel, digest)
+            SELECT NEW.trace, NEW.reverse_path, NEW.octets, NEW.flags, NEW.copies, NEW.parcel, NEW.digest
+            WHERE NEW.trace IS NOT NULL;
+        INSERT INTO body (letter, octets)
+            SELECT last_insert_rowid(), NEW.body WHERE NEW.body IS NOT NULL;
+        INSERT INTO entry (maildrop, number, letter, octets, arrived, postmark)
+            SELECT maildrop, next, (SELECT max(letter) FROM letter),
+                NEW.entry_octets, NEW.arrived, NEW.postmark
+            FROM maildrop WHERE maildrop = NEW.maildrop;
+        UPDATE maildrop SET next = next + 1, letters = letters + 1, octets = octets + NEW.entry_octets
+            WHERE maildrop = NEW.maildrop;
+    END""",
 )
-ADD_LETTER = (
-    "INSERT INTO letter (letter, trace, reverse_path, octets, flags, copies, parcel, digest)"
-    " VALUES (?,?,?,?,?,?,?,?)"
-)
-ADD_BODY = "INSERT INTO body (letter, octets) VALUES (?,?)"
-ADD_ENTRY = (
-    "INSERT INTO entry (maildrop, number, letter, octets, arrived, postmark) VALUES (?,?,?,?,?,?)"
-)
+"""How SQLite carries :data:`POST` out: a whole batch of letters is one step of one statement."""
 
 # Collecting ---------------------------------------------------------------------------------------
 FLOOR = "SELECT floor FROM view WHERE view = ?"
@@ -74,20 +85,19 @@ ALL_ACCOUNTS = (
     " GROUP BY a.account, a.name, a.password, a.maildrop, a.view ORDER BY a.name"
 )
 
-EXACT = 16
-LARGE = 64
+SIZES = (64, 48, 32, 24, *range(16, 0, -1))
 
 
 @cache
 def times(statement: str, count: int) -> str:
-    """A statement with its last row of ``(?,..)`` written ``count`` times."""
+    """A statement with its row of ``VALUES (?,..)`` written ``count`` times."""
     head, row, tail = _split(statement)
     return f"{head}{','.join([row] * count)}{tail}"
 
 
 @cache
 def _split(statement: str) -> tuple[str, str, str]:
-    start = statement.index("(", statement.index("VALUES"))
+    start = statement.index("(?", statement.index("VALUES"))
     end = statement.index(")", start) + 1
     return statement[:start], statement[start:end], statement[end:]
 
@@ -96,18 +106,16 @@ def portions(total: int) -> Iterator[tuple[int, int]]:
     """Cut ``total`` rows into portions of few sizes, so that each size stays a prepared statement."""
     start = 0
     while start < total:
-        left = total - start
-        size = left if left <= EXACT else LARGE if left >= LARGE else EXACT
+        size = next(size for size in SIZES if size <= total - start)
         yield start, start + size
         start += size
 
 
 def each(
-    execute: Callable[[str, Sequence[object]], object],
-    statement: str,
-    rows: Sequence[Sequence[object]],
+    execute: Callable[[str, Sequence[object]], object], statement: str, values: Sequence[object]
 ) -> None:
-    """Execute a statement for many rows, in as few steps as will do."""
-    for start, end in portions(len(rows)):
-        bindings = [value for row in rows[start:end] for value in row]
-        execute(times(statement, end - start), bindings)
+    """Execute a statement for many rows, whose values stand one after the other, in few steps."""
+    columns = _split(statement)[1].count("?")
+    for start, end in portions(len(values) // columns):
+        portion = values if end - start == len(values) // columns else values[start * columns : end * columns]
+        execute(times(statement, end - start), portion)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OLDEST_SQLITE = (3, 51, 3)
-PAGE_SIZE = 8192
+PAGE_SIZE = 4096
 STATEMENTS = 256
 WAITS_MS = 5_000
 LOG_LIMIT = 16 * 1024 * 1024  # octets the write-ahead log keeps on the disk when it is empty
@@ -104,6 +104,9 @@ class Engine:
         db = self._open(apsw.SQLITE_OPEN_READWRITE)
         db.execute("PRAGMA synchronous=FULL")
         db.execute(f"PRAGMA journal_size_limit={LOG_LIMIT}")
+        db.execute("PRAGMA temp_store=MEMORY")
+        for statement in sql.POSTING:
+            db.execute(statement)
         db.wal_autocheckpoint(0)  # see mailpost.store.checkpoints
         return db
 

@@ -85,5 +85,7 @@ class LetGo(Operation[None]):
             floor = lowest - 1
         db.execute(sql.RAISE_FLOOR, (floor, self.view, floor))
         db.execute(sql.DROP_EXCEPTIONS, (self.view, floor))
-        above = [(self.view, numbers[index]) for index in gone[leading:]]
+        above: list[object] = []
+        for index in gone[leading:]:
+            above += (self.view, numbers[index])
         sql.each(db.execute, sql.ADD_EXCEPTION, above)
