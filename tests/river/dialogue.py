@@ -41,7 +41,8 @@ class Dialogue:
     def line(self) -> bytes:
         """The next line, without its CRLF."""
         line = self._input.readline()
-        assert line.endswith(b"\r\n"), f"the connection ended within a line: {line!r}"
+        if not line.endswith(b"\r\n"):
+            raise ConnectionResetError(f"the connection ended, after {line!r}")
         return line[:-2]
 
     def rest(self) -> bytes:
