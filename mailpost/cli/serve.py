@@ -32,7 +32,12 @@ Examples:
   mailpost --config office/mailpost.toml serve
   mailpost serve --verbose 2>mailpost.log"""
 )
-@click.option("-v", "--verbose", is_flag=True, help="Log every stage of a letter, too.")
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Log every line of every session, too, its secrets masked.",
+)
 @config_option
 def serve(verbose: bool) -> None:  # noqa: FBT001 - click's flag
     """Open the office and serve until SIGTERM or Ctrl-C.
@@ -46,14 +51,19 @@ def serve(verbose: bool) -> None:  # noqa: FBT001 - click's flag
     from mailpost.cli.welcome import welcome  # noqa: PLC0415 - all of Twisted
     from mailpost.service import PostOffice  # noqa: PLC0415 - as above
 
-    _begin_logging(verbose=verbose)
     _make_room(config.limits.connections)
-    office = PostOffice(config, reactor)
+    office = PostOffice(config, reactor, transcripts=verbose)
     office.privilegedStartService()
     become_owner(config.office.database)
     with open_office(config) as (_, store):
         names = [one.account.name for one in store.accounts.all() if one.account.password]
-    office.opened.addCallback(lambda _: click.echo(welcome(path, config, office.doors, names)))
+
+    def opened(_: None) -> None:
+        # Only now: where the office does not open, the reason alone is told.
+        _begin_logging(verbose=verbose)
+        click.echo(welcome(path, config, office.doors, names))
+
+    office.opened.addCallback(opened)
     office.startService()
     failure = _run(reactor, office)
     if failure is not None:
@@ -82,16 +92,11 @@ def _run(reactor: Any, office: PostOffice) -> Exception | None:
 
 
 def _begin_logging(*, verbose: bool) -> None:
-    from twisted.logger import (  # noqa: PLC0415 - as above
-        FilteringLogObserver,
-        LogLevel,
-        LogLevelFilterPredicate,
-        globalLogBeginner,
-        textFileLogObserver,
-    )
+    from twisted.logger import LogLevel, globalLogBeginner  # noqa: PLC0415 - as above
 
-    wanted = LogLevelFilterPredicate(LogLevel.debug if verbose else LogLevel.info)
-    observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [wanted])
+    from mailpost.logs import LineObserver  # noqa: PLC0415 - as above
+
+    observer = LineObserver(sys.stderr, LogLevel.debug if verbose else LogLevel.info)
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
 
 
