@@ -1,7 +1,7 @@
 """Delivery: the store's face to intake. A draft gathers a letter's octets and commits them.
 
-A small body waits in memory and goes into a row. A large one is written to a parcel while it arrives, so that no
-more than a few hundred KiB of it are ever held.
+A small body waits in memory and goes into a row. A large one is written to a parcel while it arrives,
+so that no more than a few hundred KiB of it are ever held.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from twisted.internet.interfaces import IReactorTime
+
     from mailpost.envelope import Copy, Envelope, Traits
     from mailpost.store.ledger import Ledger
     from mailpost.store.parcels import Parcels

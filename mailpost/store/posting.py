@@ -1,7 +1,7 @@
 """Posting: a letter is entered in the maildrops of its recipients.
 
-All letters of a turn are posted by one statement: every step of a statement lets another thread of Python run, and
-taking the turn back from a busy reactor costs more than SQLite's own work.
+All letters of a turn are posted by one statement: every step of a statement lets another thread of
+Python run, and taking the turn back from a busy reactor costs more than SQLite's own work.
 """
 
 from __future__ import annotations

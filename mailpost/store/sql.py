@@ -1,17 +1,20 @@
 """The store's statements, in the SQL that SQLite and PostgreSQL share.
 
 Each statement that takes many rows at once is written for one row and multiplied by :func:`times`: the
-hand-over between two threads of Python costs more than SQLite's own work, and every step of a statement is
-one. So a batch of letters is a handful of statements, however many letters are in it.
+hand-over between two threads of Python costs more than SQLite's own work, and every step of a statement
+is one. So a batch of letters is a handful of statements, however many letters are in it.
 """
 
 from __future__ import annotations
 
+import json
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    import apsw
 
 # Delivering ---------------------------------------------------------------------------------------
 OPEN_MAILDROPS = "SELECT maildrop FROM maildrop WHERE closed = 0 AND maildrop IN (VALUES (?))"
@@ -44,25 +47,83 @@ POSTING = (
 """How SQLite carries :data:`POST` out: a whole batch of letters is one step of one statement."""
 
 # Collecting ---------------------------------------------------------------------------------------
-FLOOR = "SELECT floor FROM view WHERE view = ?"
-EXCEPTIONS = "SELECT json_group_array(number) FROM exception WHERE view = ?"
-PLACES = (
-    "SELECT json_group_array(number), json_group_array(octets) FROM"
-    " (SELECT number, octets FROM entry WHERE maildrop = ? AND number > ? ORDER BY number)"
+# Answers of many letters come as one row, for the same reason.
+LOOK = (
+    "SELECT (SELECT json_group_array(number) FROM exception WHERE view = ?),"
+    " (SELECT json_group_object(e.number, e.uidl) FROM view v JOIN entry e ON e.maildrop = v.maildrop"
+    " AND e.number > v.floor AND e.uidl IS NOT NULL WHERE v.view = ?),"
+    " json_group_array(number), json_group_array(octets) FROM (SELECT e.number, e.octets FROM view v"
+    " JOIN entry e ON e.maildrop = v.maildrop AND e.number > v.floor WHERE v.view = ?"
+    " ORDER BY e.number LIMIT ?)"
 )
-OVERRIDES = "SELECT number, uidl FROM entry WHERE maildrop = ? AND number > ? AND uidl IS NOT NULL"
 LETTERS = (
-    "SELECT e.number, e.postmark, b.octets, l.flags, l.parcel FROM entry e"
-    " JOIN letter l ON l.letter = e.letter LEFT JOIN body b ON b.letter = e.letter"
-    " WHERE e.maildrop = ? AND e.number BETWEEN ? AND ? ORDER BY e.number"
+    "SELECT json_group_array(number), CAST(string_agg(octets, '') AS BLOB) FROM (SELECT e.number,"
+    " e.postmark || b.octets || CASE WHEN l.flags & 4 THEN x'0D0A' ELSE x'' END AS octets FROM entry e"
+    " JOIN letter l ON l.letter = e.letter JOIN body b ON b.letter = e.letter"
+    " WHERE e.maildrop = ? AND e.number BETWEEN ? AND ? ORDER BY e.number)"
+)
+LETTER = (
+    "SELECT e.postmark, b.octets, l.flags, l.parcel FROM entry e JOIN letter l ON l.letter = e.letter"
+    " LEFT JOIN body b ON b.letter = e.letter WHERE e.maildrop = ? AND e.number = ?"
 )
 
 # Letting go ---------------------------------------------------------------------------------------
-LOWEST_AFTER = "SELECT min(number) FROM entry WHERE maildrop = ? AND number > ?"
-NEXT_NUMBER = "SELECT next FROM maildrop WHERE maildrop = ?"
-RAISE_FLOOR = "UPDATE view SET floor = ? WHERE view = ? AND floor < ?"
-DROP_EXCEPTIONS = "DELETE FROM exception WHERE view = ? AND number <= ?"
-ADD_EXCEPTION = "INSERT INTO exception (view, number) VALUES (?,?) ON CONFLICT DO NOTHING"
+# (view, floor, last): without a floor, all up to last goes, and the floor is below what came since.
+RAISE_FLOORS = (
+    "UPDATE view SET floor = coalesce(v.column2,"
+    " (SELECT min(e.number) - 1 FROM entry e WHERE e.maildrop = view.maildrop AND e.number > v.column3),"
+    " (SELECT m.next - 1 FROM maildrop m WHERE m.maildrop = view.maildrop))"
+    " FROM (VALUES (?,?,?)) AS v WHERE view.view = v.column1"
+    " AND (v.column2 IS NULL OR v.column2 > view.floor)"
+)
+DROP_EXCEPTIONS = (
+    "DELETE FROM exception WHERE view IN (VALUES (?))"
+    " AND number <= (SELECT v.floor FROM view v WHERE v.view = exception.view)"
+)
+ADD_EXCEPTIONS = "INSERT INTO exception (view, number) VALUES (?,?) ON CONFLICT DO NOTHING"
+
+# Sweeping -----------------------------------------------------------------------------------------
+LITTERED = (
+    "SELECT json_group_array(m.maildrop) FROM maildrop m WHERE m.closed = 1"
+    " OR EXISTS (SELECT 1 FROM entry e WHERE e.maildrop = m.maildrop"
+    " AND e.number <= (SELECT min(v.floor) FROM view v WHERE v.maildrop = m.maildrop))"
+    " OR EXISTS (SELECT 1 FROM view v JOIN exception x ON x.view = v.view WHERE v.maildrop = m.maildrop)"
+)
+BELOW_FLOORS = (
+    "SELECT json_group_array(json_array(number, letter, octets)) FROM (SELECT number, letter, octets"
+    " FROM entry WHERE maildrop = ? AND number <="
+    " (SELECT coalesce(min(v.floor), 9223372036854775807) FROM view v WHERE v.maildrop = ?)"
+    " ORDER BY number LIMIT ?)"
+)
+EXCEPTED_BY_ALL = (
+    "SELECT json_group_array(json_array(number, letter, octets)) FROM (SELECT DISTINCT"
+    " e.number, e.letter, e.octets FROM view v CROSS JOIN exception x CROSS JOIN entry e"
+    " WHERE v.maildrop = ? AND x.view = v.view AND e.maildrop = v.maildrop AND e.number = x.number"
+    " AND NOT EXISTS (SELECT 1 FROM view w WHERE w.maildrop = v.maildrop AND w.floor < e.number"
+    " AND NOT EXISTS (SELECT 1 FROM exception y WHERE y.view = w.view AND y.number = e.number))"
+    " LIMIT ?)"
+)
+TAKE_ENTRIES = "DELETE FROM entry WHERE maildrop = ? AND number IN (VALUES (?))"
+TAKE_EXCEPTIONS = (
+    "DELETE FROM exception WHERE view IN (SELECT v.view FROM view v WHERE v.maildrop = ?)"
+    " AND number IN (VALUES (?))"
+)
+TAKE_COPIES = "UPDATE letter SET copies = copies - ? WHERE letter IN (VALUES (?))"
+PARCELS_LEFT = (
+    "SELECT json_group_array(parcel) FROM letter"
+    " WHERE copies <= 0 AND parcel IS NOT NULL AND letter IN (VALUES (?))"
+)
+TAKE_BODIES = (
+    "DELETE FROM body WHERE letter IN"
+    " (SELECT l.letter FROM letter l WHERE l.copies <= 0 AND l.letter IN (VALUES (?)))"
+)
+TAKE_LETTERS = "DELETE FROM letter WHERE copies <= 0 AND letter IN (VALUES (?))"
+LESSEN = "UPDATE maildrop SET letters = letters - ?, octets = octets - ? WHERE maildrop = ?"
+TAKE_MAILDROP = (
+    "DELETE FROM maildrop WHERE maildrop = ? AND closed = 1"
+    " AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.maildrop = maildrop.maildrop)"
+)
+NAMED_PARCELS = "SELECT json_group_array(parcel) FROM letter WHERE parcel IN (VALUES (?))"
 
 # Accounts -----------------------------------------------------------------------------------------
 FIND_ACCOUNT = "SELECT account, name, password, maildrop, view FROM account WHERE name = ?"
@@ -76,7 +137,6 @@ REMOVE_ACCOUNT = "DELETE FROM account WHERE name = ?"
 REMOVE_EXCEPTIONS = "DELETE FROM exception WHERE view IN (SELECT view FROM view WHERE maildrop = ?)"
 REMOVE_VIEWS = "DELETE FROM view WHERE maildrop = ?"
 CLOSE_MAILDROP = "UPDATE maildrop SET closed = 1 WHERE maildrop = ?"
-VIEWS_OF = "SELECT view FROM view WHERE maildrop = ?"
 ALL_ACCOUNTS = (
     "SELECT a.account, a.name, a.password, a.maildrop, a.view, count(e.number),"
     " coalesce(sum(e.octets), 0) FROM account a JOIN view v ON v.view = a.view"
@@ -86,6 +146,13 @@ ALL_ACCOUNTS = (
 )
 
 SIZES = (64, 48, 32, 24, *range(16, 0, -1))
+
+
+def told(db: apsw.Connection, statement: str, values: Sequence[object] = ()) -> Any:
+    """What a statement tells in its one row: JSON in each column, octets as they are."""
+    row = db.execute(statement, tuple(values)).fetchall()[0]
+    found = [json.loads(column) if isinstance(column, str) else column for column in row]
+    return found[0] if len(found) == 1 else found
 
 
 @cache
@@ -117,5 +184,9 @@ def each(
     """Execute a statement for many rows, whose values stand one after the other, in few steps."""
     columns = _split(statement)[1].count("?")
     for start, end in portions(len(values) // columns):
-        portion = values if end - start == len(values) // columns else values[start * columns : end * columns]
+        portion = (
+            values
+            if end - start == len(values) // columns
+            else values[start * columns : end * columns]
+        )
         execute(times(statement, end - start), portion)

@@ -1,10 +1,10 @@
 """The writer: runs operations as one transaction, and knows when not to trust the disk.
 
 After a write or a sync that failed, pages in memory may look right and not be on the disk
-(https://wiki.postgresql.org/wiki/Fsync_Errors). So nothing more is promised until the database has been opened
-anew *and* a truncating checkpoint has succeeded: that syncs the write-ahead log, copies all of it and syncs the
-database, so that whatever is read from then on is on the disk. A full disk is less grave: what did not fit has
-been undone, and nothing that had been synced is in doubt.
+(https://wiki.postgresql.org/wiki/Fsync_Errors). So nothing more is promised until the database has been
+opened anew *and* a truncating checkpoint has succeeded: that syncs the write-ahead log, copies all of
+it and syncs the database, so that whatever is read from then on is on the disk. A full disk is less
+grave: what did not fit has been undone, and nothing that had been synced is in doubt.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ class Writer:
             if isinstance(error, apsw.Error) and not isinstance(error, ITS_OWN):
                 self._distrust(error)
                 error = TemporaryFailure(f"the store could not be written: {error}")
-            elif (len(operations) > 1 or isinstance(error, Anew)) and not isinstance(error, TemporaryFailure):
+            elif (len(operations) > 1 or isinstance(error, Anew)) and not isinstance(
+                error, TemporaryFailure
+            ):
                 # One of them is at fault, or too much for the disk: each by itself, then.
                 return [answer for each in operations for answer in self.perform([each])]
             return [self._refuse(each, error) for each in operations]
