@@ -1,8 +1,8 @@
 """Letters coming in: how many a second are durable and collectable, and how long a 250 takes.
 
 All letters go to one maildrop, which for Postfix and Dovecot was no slower than ten. The number
-of letters follows from the pace of a trial, so that each system is measured for the same time;
-afterwards STAT must announce exactly as many as were sent.
+of letters follows from the system's own pace in the run before, so that each is measured for the
+same time; afterwards STAT must announce exactly as many as were sent.
 """
 
 from __future__ import annotations
@@ -31,27 +31,24 @@ class Intake(Row):
         self._letters: dict[str, int] = {}
 
     def prepare(self, system: System, plan: Plan) -> None:
-        """Warm the processes up, and find how many letters fill the time."""
-        connections = self._mailing.connections
-        trial = max(2 * connections, min(TRIAL_LETTERS, TRIAL_OCTETS // self._mailing.octets))
-        seconds, _ = self._send(system, trial)
-        wanted = int(trial / seconds * plan.seconds)
-        # Every connection gets the same share.
-        letters = max(trial, min(wanted, MOST_LETTERS))
-        self._letters[system.name] = letters - letters % connections
+        """Warm the processes up, and learn the system's pace."""
+        few = min(TRIAL_LETTERS, TRIAL_OCTETS // self._mailing.octets)
+        self._send(system, max(few, 2 * self._mailing.connections), plan)
 
-    def measure(self, system: System, plan: Plan) -> Sample:  # noqa: ARG002 - the trial knew it
-        """Send, and count what has arrived."""
-        letters = self._letters[system.name]
-        seconds, cpu = self._send(system, letters)
-        return Sample(letters / seconds, cpu / letters, {"letters": letters, "seconds": seconds})
+    def measure(self, system: System, plan: Plan) -> Sample:
+        """Send as many as fill the time at the pace seen last, and count what has arrived."""
+        return self._send(system, self._letters[system.name], plan)
 
-    def _send(self, system: System, letters: int) -> tuple[float, float]:
+    def _send(self, system: System, letters: int, plan: Plan) -> Sample:
         before = system.cpu_seconds()
         seconds = load.send(system, replace(self._mailing, letters=letters))
         cpu = system.cpu_seconds() - before
         check_arrived(system, letters)
-        return seconds, cpu
+        wanted = int(min(letters / seconds * plan.seconds, MOST_LETTERS))
+        # Every connection gets the same share, and more than one.
+        shares = max(2, wanted // self._mailing.connections)
+        self._letters[system.name] = shares * self._mailing.connections
+        return Sample(letters / seconds, cpu / letters, {"letters": letters, "seconds": seconds})
 
 
 class Latency(Row):

@@ -42,6 +42,7 @@ class Mailpost(System):
     """The project's own server."""
 
     name = "mailpost"
+    hashes_passwords = True
 
     def prepare(self) -> None:
         """Do what a user does: ``init``, ``user add``; then set the ports."""

@@ -244,7 +244,8 @@ def load(path: Path) -> Config:
     try:
         return Config.model_validate(data, context=path.parent)
     except ValidationError as error:
-        raise ConfigError(*(f"{path}: {_mistake(one)}" for one in error.errors())) from None
+        mistakes = (f"{path}: {_mistake(one)}" for one in error.errors())
+        raise ConfigError(*map(_on_one_line, mistakes)) from None
 
 
 def _where(text: str) -> str:
@@ -270,6 +271,11 @@ def _mistake(error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"{path}: expected {expected}; it is missing"
     return f"{path}: expected {expected}; got {_shown(error['input'])}"
+
+
+def _on_one_line(text: str) -> str:
+    """Escape what would break the line, or the terminal."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _shown(value: object) -> str:

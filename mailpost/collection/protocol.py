@@ -198,10 +198,13 @@ class POP3Connection(Connection):
         except TemporaryFailure as failure:
             committed = False
             _log.warn("nothing let go for {user}: {why}", user=self.session.name, why=failure)
-        # The lock is released before the peer hears that the session is over: it may come again at once.
-        self._close()
         if not self.session.closed:
             self.end(self.session.updated(committed=committed))
+
+    def end(self, end: SessionEnded) -> None:
+        """Release the lock before the peer hears that the session is over: it may come again at once."""
+        self._close()
+        super().end(end)
 
     def _close(self) -> None:
         if self.snapshot is not None:

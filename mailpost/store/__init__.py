@@ -1,9 +1,9 @@
 """The store: keeps letters durably, and decides who may open a maildrop, what is in it, what is gone.
 
 A maildrop is a log; a view is a cursor. A letter is kept octet for octet as it came, once, however many
-recipients it has; each recipient's copy adds its postmark. Start with :mod:`mailpost.store.store`, then follow a
-letter: ``delivery`` gathers it, ``posting`` enters it, ``ledger`` commits it, ``views`` and ``snapshot`` show it,
-``sweeper`` takes it away.
+recipients it has; each recipient's copy adds its postmark. Start with :mod:`mailpost.store.store`, then
+follow a letter: ``delivery`` gathers it, ``posting`` enters it, ``ledger`` commits it, ``views`` and
+``snapshot`` show it, ``sweeper`` takes it away.
 """
 
 from mailpost.store.accounts import Account, Listed

@@ -1,7 +1,8 @@
 """The account book: names, stored passwords, and which maildrop and view are whose.
 
-Names are kept in lower case; what a name may look like is for the accounts room to say. Finding is for the
-reactor's thread and sees the newest commit, also another process's; all else blocks and is for the command line.
+Names are kept in lower case; what a name may look like is for the accounts room to say. Finding is for
+the reactor's thread and sees the newest commit, also another process's; all else blocks and is for the
+command line.
 """
 
 from __future__ import annotations

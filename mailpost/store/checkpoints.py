@@ -1,8 +1,8 @@
 """Checkpoints: the write-ahead log is copied into the database without making anybody wait.
 
-The bulk is copied by a thread of its own while letters go on being written (PASSIVE: it waits for nobody); what
-was written meanwhile, a short remainder, is copied in the writer's turn (RESTART), after which the log begins anew.
-https://sqlite.org/c3ref/wal_checkpoint_v2.html
+The bulk is copied by a thread of its own while letters go on being written (PASSIVE: it waits for
+nobody); what was written meanwhile, a short remainder, is copied in the writer's turn (RESTART), after
+which the log begins anew. https://sqlite.org/c3ref/wal_checkpoint_v2.html
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Checkpoints:
         self._thread: threading.Thread | None = None
         self._busy = False
         self._due = False
+        self._shorten = False
         self._closing = False
 
     def start(self) -> None:
@@ -63,6 +64,17 @@ class Checkpoints:
             else:
                 self._busy = True
                 self._bell.release()
+
+    def shorten(self) -> None:
+        """Cut the log off when nothing waits to be written, so that its disk is given back too."""
+        self._shorten = True
+
+    def idle(self, writer: Writer) -> None:
+        """Nothing waits to be written."""
+        if self._shorten:
+            self._shorten = False
+            with suppress(apsw.BusyError, TemporaryFailure):
+                writer.checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def close(self) -> None:
         """Stop the thread. Harmless when repeated."""

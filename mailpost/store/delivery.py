@@ -1,13 +1,12 @@
 """Delivery: the store's face to intake. A draft gathers a letter's octets and commits them.
 
-A small body waits in memory and goes into a row. A large one is written to a parcel while it arrives, so that no
-more than a few hundred KiB of it are ever held.
+A small body waits in memory and goes into a row. A large one is written to a parcel while it arrives,
+so that no more than a few hundred KiB of it are ever held.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from twisted.internet.interfaces import IReactorTime
+
     from mailpost.envelope import Copy, Envelope, Traits
     from mailpost.store.ledger import Ledger
     from mailpost.store.parcels import Parcels
@@ -105,15 +105,11 @@ class Draft:
             ),
             extra=extra,
             arrived=int(self._delivery.clock.seconds()),
-            digest=b"",
-            body=None,
-            parcel=None,
+            body=b"".join(self._chunks) if self._parcel is None else None,
             copies=copies,
             atomic=atomic,
         )
         if self._parcel is None:
-            post.body = b"".join(self._chunks)
-            post.digest = hashlib.sha256(post.body).digest()
             self._chunks = []
             return self._delivery.ledger.submit(post)
         return Deferred.fromCoroutine(self._commit_parcel(self._parcel, post))

@@ -1,10 +1,11 @@
 """The ledger: one thread that writes, many operations to a commit.
 
-It takes everything that waits, runs it as one transaction, commits (and so syncs) once, and then answers all, in
-the reactor's thread, by one call. While it commits, the next batch gathers: the busier, the cheaper.
+It takes everything that waits, runs it as one transaction, commits (and so syncs) once, and then
+answers all, in the reactor's thread, by one call. While it commits, the next batch gathers: the busier,
+the cheaper.
 
-What is true when: an operation's answer is given after the commit that holds it has been synced. Operations that
-wait together have no order among them; whoever needs one waits for the answer.
+What is true when: an operation's answer is given after the commit that holds it has been synced.
+Operations that wait together have no order among them; whoever needs one waits for the answer.
 """
 
 from __future__ import annotations
@@ -95,11 +96,12 @@ class Ledger:
     def turn(self) -> int:
         """Write what waits, as one transaction; how many operations that was."""
         with self._writing:
-            batch = []
+            batch: list[tuple[Operation[Any], Deferred[Any] | _Caller]] = []
             with suppress(IndexError):
                 while len(batch) < BATCH:
                     batch.append(self._waiting.popleft())
             if not batch:
+                self._checkpoints.idle(self._writer)
                 return 0
             answers = self._writer.perform([operation for operation, _ in batch])
         told: list[tuple[Deferred[Any], Any]] = []
@@ -114,6 +116,11 @@ class Ledger:
         with self._writing:
             self._checkpoints.after(self._writer)
         return len(batch)
+
+    def shorten_log(self) -> None:
+        """Have the write-ahead log copied and cut off, when the ledger comes to it."""
+        self._checkpoints.shorten()
+        self._ring()
 
     def close(self) -> None:
         """Write what was accepted, then stop. Blocks; harmless when repeated."""

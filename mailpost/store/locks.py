@@ -1,8 +1,8 @@
 """Locks that die with their process: one session per view, and who of the processes is alive.
 
-One lock file, one descriptor of it per process, one octet per thing locked. The locks belong to the open file
-(Linux, fcntl(2), "open file description locks"), so that the kernel frees them when the process ends however
-it ends. Within the process, where they do not keep out, a set does.
+One lock file, one descriptor of it per process, one octet per thing locked. The locks belong to the
+open file (Linux, fcntl(2), "open file description locks"), so that the kernel frees them when the
+process ends however it ends. Within the process, where they do not keep out, a set does.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ class LockFile:
 
     def alive(self, token: str) -> bool:
         """Whether the process that named itself so is still there."""
-        octet = PROCESSES + int(token, 16)
+        try:
+            octet = PROCESSES + int(token, 16) % PROCESSES
+        except ValueError:
+            return False  # not a name that a process has given
         if octet in self._held:
             return True
         if not _lock(self._file, octet):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
+import apsw
 from zope.interface import implementer
 
-from mailpost.interfaces import IMaildrop
-from mailpost.outcome import MaildropInUse
+from mailpost.interfaces import IMaildrop, ISnapshot
+from mailpost.outcome import MaildropInUse, TemporaryFailure
 from mailpost.store.snapshot import Room, Snapshot
 from mailpost.store.views import Places, look
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
+
+AT_ONCE = 64  # letters: to list so few takes less than going to a thread
 
 
 @implementer(IMaildrop)
@@ -27,14 +30,21 @@ class Maildrop:
         self._maildrop = maildrop
         self._view = view
 
-    def open(self) -> Deferred[Snapshot]:
+    def open(self) -> ISnapshot | Deferred[ISnapshot]:
         """Lock the view and see what is in it."""
         if not self._room.locks.take(self._view):
             raise MaildropInUse
-        looking = self._room.readers.defer(look, self._maildrop, self._view)
+        try:
+            places = look(self._room.finder, self._view, AT_ONCE)
+        except apsw.Error as error:
+            self._room.locks.free(self._view)
+            raise TemporaryFailure(f"the maildrop cannot be read: {error}") from error
+        if len(places.numbers) + places.exceptions < AT_ONCE:
+            return self._opened(places)
+        looking = self._room.readers.defer(look, self._view)
         return looking.addCallbacks(self._opened, self._failed)
 
-    def _opened(self, places: Places) -> Snapshot:
+    def _opened(self, places: Places) -> ISnapshot:
         return Snapshot(self._room, self._maildrop, self._view, places)
 
     def _failed(self, failure: Failure) -> Failure:

@@ -1,8 +1,8 @@
 """Parcels: bodies too large for a row, each a file of its own beside the database.
 
-A parcel is written under a temporary name, synced, renamed, and its folder synced; only then may a row name it.
-File names begin with the token of the process that wrote them: what no row names and whose process is
-dead is an orphan.
+A parcel is written under a temporary name, synced, renamed, and its folder synced; only then may a row
+name it. File names begin with the token of the process that wrote them: what no row names and whose
+process is dead is an orphan.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import itertools
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from mailpost.store.sqlite import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +35,10 @@ class Parcels:
         """A new parcel, nothing of which is on the disk yet."""
         return ParcelFile(self, f"{self._token}-{next(self._serial):x}")
 
+    def names(self) -> list[str]:
+        """Every file there, also unfinished ones."""
+        return [entry.name for entry in os.scandir(self.folder)]
+
     def open(self, name: str) -> int:
         """A descriptor to read a parcel."""
         return os.open(self.folder / name, os.O_RDONLY | os.O_CLOEXEC)
@@ -40,15 +46,7 @@ class Parcels:
     def remove(self, name: str) -> None:
         """Unlink a parcel. Harmless when it is gone."""
         with suppress(FileNotFoundError):
-            os.unlink(self.folder / name)
-
-    def sync(self) -> None:
-        """Make the names in the folder durable."""
-        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            (self.folder / name).unlink()
 
 
 class ParcelFile:
@@ -82,8 +80,8 @@ class ParcelFile:
         os.fsync(self._file)
         os.close(self._file)
         self._file = -1
-        os.rename(self._temporary, self._parcels.folder / self.name)
-        self._parcels.sync()
+        self._temporary.rename(self._parcels.folder / self.name)
+        sync_folder(self._parcels.folder)
         return self._digest.digest()
 
     def discard(self) -> None:
@@ -92,7 +90,7 @@ class ParcelFile:
             os.close(self._file)
             self._file = -1
         with suppress(FileNotFoundError):
-            os.unlink(self._temporary)
+            self._temporary.unlink()
         self._parcels.remove(self.name)
 
 

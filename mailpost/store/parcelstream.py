@@ -1,7 +1,7 @@
 """Writing a parcel while it arrives: octets gather in the reactor's thread and go to another in portions.
 
-Nothing here blocks. At most one portion is being written and one gathers, so a letter of any size holds some 512
-KiB; whoever writes is told to wait where the disk is behind.
+Nothing here blocks. At most one portion is being written and one gathers, so a letter of any size holds
+some 512 KiB; whoever writes is told to wait where the disk is behind.
 """
 
 from __future__ import annotations

@@ -1,24 +1,24 @@
 """Posting: a letter is entered in the maildrops of its recipients.
 
-All letters of a turn are posted together, by a handful of statements. Each maildrop's numbers are given under
-its own row, several maildrops in their order, so that they become visible in their order.
+All letters of a turn are posted by one statement: every step of a statement lets another thread of
+Python run, and taking the turn back from a busy reactor costs more than SQLite's own work.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 from typing import TYPE_CHECKING
+
+import apsw
 
 from mailpost.outcome import Delivered, Outcome, Refused, TryLater
 from mailpost.store import sql
 from mailpost.store.errors import DiskFull
-from mailpost.store.writer import Operation
+from mailpost.store.writer import Anew, Operation
 from mailpost.wire import reply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import apsw
 
     from mailpost.envelope import Copy
 
@@ -26,18 +26,25 @@ DELIVERED = Delivered()
 NO_SUCH_USER = Refused(reply.NO_SUCH_USER, "its maildrop has been removed")
 MAILDROP_GONE = TryLater(reply.STORE_FAILED, "a recipient's maildrop has been removed")
 
+KEEPS_TURN = 2047  # octets that hashlib digests without letting another thread run
+SMALL = 16 * 1024  # up to here it is cheaper to keep the turn
+FURTHER_COPY = (None,) * 8
+
 
 class Post(Operation["Sequence[Outcome]"]):
     """Keep a letter and its copies.
 
     :ivar body: the letter's octets; None where ``parcel`` names the file that has them.
     :ivar extra: octets that collection adds: 2 where the final CRLF is missing.
+    :ivar digest: SHA-256 of the octets; of a body it is taken here.
+    :ivar checked: a maildrop was missing: see which.
     """
 
     __slots__ = (
         "arrived",
         "atomic",
         "body",
+        "checked",
         "copies",
         "digest",
         "extra",
@@ -57,9 +64,7 @@ class Post(Operation["Sequence[Outcome]"]):
         flags: int,
         extra: int,
         arrived: int,
-        digest: bytes,
         body: bytes | None,
-        parcel: str | None,
         copies: Sequence[Copy],
         atomic: bool,
     ) -> None:
@@ -69,78 +74,86 @@ class Post(Operation["Sequence[Outcome]"]):
         self.flags = flags
         self.extra = extra
         self.arrived = arrived
-        self.digest = digest
         self.body = body
-        self.parcel = parcel
         self.copies = copies
         self.atomic = atomic
+        self.digest = b""
+        self.parcel: str | None = None
+        self.checked = False
+
+    @classmethod
+    def alone(cls, operations: Sequence[Post]) -> bool:
+        """Whether they are one statement, and so a transaction by themselves."""
+        return sum([len(post.copies) for post in operations]) in sql.SIZES
 
     @classmethod
     def apply(cls, db: apsw.Connection, operations: Sequence[Post]) -> Sequence[Sequence[Outcome]]:
-        """Give numbers, then write letters, bodies, entries and maildrops, each kind at once."""
-        nexts = _nexts(db, operations)
-        letter = int(db.execute(sql.LAST_LETTER).get)
-        letters: list[Sequence[object]] = []
-        bodies: list[Sequence[object]] = []
-        entries: list[Sequence[object]] = []
-        gained: dict[int, list[int]] = {}
-        answers: list[Sequence[Outcome]] = []
-        for post in operations:
-            outcomes, known = post._decide(nexts)
-            answers.append(outcomes)
-            if not known:
-                continue
-            letter += 1
-            letters.append(
-                (
-                    letter,
-                    post.trace,
-                    post.reverse_path,
-                    post.octets,
-                    post.flags,
-                    len(known),
-                    post.parcel,
-                    post.digest,
-                )
-            )
-            if post.body is not None:
-                bodies.append((letter, post.body))
-            for copy in known:
-                maildrop = copy.maildrop
-                number = nexts[maildrop]
-                nexts[maildrop] = number + 1
-                octets = len(copy.postmark) + post.octets + post.extra
-                sums = gained.setdefault(maildrop, [0, 0])
-                sums[0] += 1
-                sums[1] += octets
-                entries.append((maildrop, number, letter, octets, post.arrived, copy.postmark))
-        execute = db.execute
-        sql.each(execute, sql.ADD_LETTER, letters)
-        sql.each(execute, sql.ADD_BODY, bodies)
-        sql.each(execute, sql.ADD_ENTRY, entries)
-        sql.each(execute, sql.ADVANCE, [(drop, *gained[drop]) for drop in sorted(gained)])
+        """Enter them all.
+
+        :raises Anew: a maildrop is missing; each by itself will tell which.
+        """
+        values: list[object] = []
+        answers = [post.enter(db, values) for post in operations]
+        try:
+            sql.each(db.execute, sql.POST, values)
+        except apsw.ConstraintError as error:
+            for post in operations:
+                if post.checked:
+                    raise
+                post.checked = True
+            raise Anew from error
         return answers
+
+    def enter(self, db: apsw.Connection, values: list[object]) -> Sequence[Outcome]:
+        """Add the values of each copy's row; what becomes of each copy if all goes well."""
+        copies = self.copies
+        outcomes: Sequence[Outcome] = [DELIVERED] * len(copies)
+        if self.checked:
+            outcomes = self._decide(db)
+            copies = [copy for copy, to in zip(copies, outcomes, strict=True) if to is DELIVERED]
+        first = True
+        for copy in copies:
+            postmark = copy.postmark
+            octets = len(postmark) + self.octets + self.extra
+            values += (copy.maildrop, octets, self.arrived, postmark)
+            values += self._letter(len(copies)) if first else FURTHER_COPY
+            first = False
+        return outcomes
 
     def refused(self, error: Exception) -> Sequence[Outcome]:
         """Nothing was kept: the sender shall come again."""
         said = reply.DISK_FULL if isinstance(error, DiskFull) else reply.STORE_FAILED
         return [TryLater(said, str(error))] * len(self.copies)
 
-    def _decide(self, nexts: dict[int, int]) -> tuple[Sequence[Outcome], Sequence[Copy]]:
-        known = [copy for copy in self.copies if copy.maildrop in nexts]
-        if len(known) == len(self.copies):
-            return [DELIVERED] * len(known), known
-        if self.atomic:
-            return [MAILDROP_GONE] * len(self.copies), ()
-        return [
-            DELIVERED if copy.maildrop in nexts else NO_SUCH_USER for copy in self.copies
-        ], known
+    def _letter(self, copies: int) -> tuple[object, ...]:
+        return (
+            self.trace,
+            self.reverse_path,
+            self.octets,
+            self.flags,
+            copies,
+            self.parcel,
+            self.digest if self.body is None else digest(self.body),
+            self.body,
+        )
+
+    def _decide(self, db: apsw.Connection) -> Sequence[Outcome]:
+        there: set[object] = set()
+        wanted = [copy.maildrop for copy in self.copies]
+        for start, end in sql.portions(len(wanted)):
+            statement = sql.times(sql.OPEN_MAILDROPS, end - start)
+            there.update(row[0] for row in db.execute(statement, wanted[start:end]))
+        gone: Outcome = MAILDROP_GONE if self.atomic else NO_SUCH_USER
+        if self.atomic and not there.issuperset(wanted):
+            return [gone] * len(wanted)
+        return [DELIVERED if maildrop in there else gone for maildrop in wanted]
 
 
-def _nexts(db: apsw.Connection, operations: Sequence[Post]) -> dict[int, int]:
-    drops = sorted({copy.maildrop for post in operations for copy in post.copies})
-    nexts: dict[int, int] = {}
-    for start, end in sql.portions(len(drops)):
-        found = db.execute(sql.times(sql.NEXT_NUMBERS, end - start), drops[start:end]).get
-        nexts.update((int(drop), number) for drop, number in json.loads(found).items())
-    return nexts
+def digest(body: bytes) -> bytes:
+    """The SHA-256 of a body."""
+    if len(body) > SMALL:
+        return hashlib.sha256(body).digest()
+    sha256 = hashlib.sha256()
+    for start in range(0, len(body), KEEPS_TURN):
+        sha256.update(body[start : start + KEEPS_TURN])
+    return sha256.digest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import apsw
@@ -41,6 +42,8 @@ class Readers:
 
         :raises TemporaryFailure: it cannot be read just now.
         """
+        if self._closed:
+            raise TemporaryFailure("the store is closed")
         try:
             try:
                 db = self._idle.pop()
@@ -49,12 +52,14 @@ class Readers:
             try:
                 return read(db, *args, **kwargs)
             finally:
-                if self._closed:
-                    db.close()
-                else:
-                    self._idle.append(db)
+                self._give_back(db)
         except apsw.Error as error:
             raise TemporaryFailure(f"the store cannot be read: {error}") from error
+
+    def _give_back(self, db: apsw.Connection) -> None:
+        self._idle.append(db)
+        if self._closed:  # while it was reading
+            self.close()
 
     def defer(
         self,
@@ -68,5 +73,6 @@ class Readers:
     def close(self) -> None:
         """Close the connections."""
         self._closed = True
-        while self._idle:
-            self._idle.pop().close()
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()

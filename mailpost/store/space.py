@@ -1,8 +1,8 @@
 """Space: a reserve of free disk that intake may not touch.
 
-Letting letters go must be able to write too, or a full disk would stay full; so intake is refused (452 4.3.1)
-while there is still room for the write-ahead log of everything that empties maildrops. Free pages within the
-database are not counted: a letter is written to the log before it can fill one.
+Letting letters go must be able to write too, or a full disk would stay full; so intake is refused (452
+4.3.1) while there is still room for the write-ahead log of everything that empties maildrops. Free
+pages within the database are not counted: a letter is written to the log before it can fill one.
 """
 
 from __future__ import annotations

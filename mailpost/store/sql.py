@@ -1,57 +1,129 @@
 """The store's statements, in the SQL that SQLite and PostgreSQL share.
 
 Each statement that takes many rows at once is written for one row and multiplied by :func:`times`: the
-hand-over between two threads of Python costs more than SQLite's own work, and every step of a statement is
-one. So a batch of letters is a handful of statements, however many letters are in it.
+hand-over between two threads of Python costs more than SQLite's own work, and every step of a statement
+is one. So a batch of letters is a handful of statements, however many letters are in it.
 """
 
 from __future__ import annotations
 
+import json
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import apsw
+
 # Delivering ---------------------------------------------------------------------------------------
-LAST_LETTER = "SELECT coalesce(max(letter), 0) FROM letter"
-NEXT_NUMBERS = (
-    "SELECT json_group_object(maildrop, next) FROM maildrop"
-    " WHERE closed = 0 AND maildrop IN (VALUES (?))"
+OPEN_MAILDROPS = "SELECT maildrop FROM maildrop WHERE closed = 0 AND maildrop IN (VALUES (?))"
+POST = (
+    "INSERT INTO posting (maildrop, entry_octets, arrived, postmark,"
+    " trace, reverse_path, octets, flags, copies, parcel, digest, body)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
 )
-ADVANCE = (
-    "UPDATE maildrop SET next = next + v.column2, letters = letters + v.column2,"
-    " octets = octets + v.column3 FROM (VALUES (?,?,?)) AS v WHERE maildrop.maildrop = v.column1"
+POSTING = (
+    # A row is one copy; the first copy of a letter brings the letter itself, the others have NULLs.
+    """CREATE TEMP VIEW posting AS SELECT e.maildrop, e.octets AS entry_octets, e.arrived, e.postmark,
+        l.trace, l.reverse_path, l.octets, l.flags, l.copies, l.parcel, l.digest, b.octets AS body
+        FROM entry e JOIN letter l ON l.letter = e.letter LEFT JOIN body b ON b.letter = e.letter""",
+    """CREATE TEMP TRIGGER post INSTEAD OF INSERT ON posting BEGIN
+        SELECT RAISE(ABORT, 'no such maildrop') WHERE NOT EXISTS
+            (SELECT 1 FROM maildrop WHERE maildrop = NEW.maildrop AND closed = 0);
+        INSERT INTO letter (trace, reverse_path, octets, flags, copies, parcel, digest)
+            SELECT NEW.trace, NEW.reverse_path, NEW.octets, NEW.flags, NEW.copies, NEW.parcel, NEW.digest
+            WHERE NEW.trace IS NOT NULL;
+        INSERT INTO body (letter, octets)
+            SELECT last_insert_rowid(), NEW.body WHERE NEW.body IS NOT NULL;
+        INSERT INTO entry (maildrop, number, letter, octets, arrived, postmark)
+            SELECT maildrop, next, (SELECT max(letter) FROM letter),
+                NEW.entry_octets, NEW.arrived, NEW.postmark
+            FROM maildrop WHERE maildrop = NEW.maildrop;
+        UPDATE maildrop SET next = next + 1, letters = letters + 1, octets = octets + NEW.entry_octets
+            WHERE maildrop = NEW.maildrop;
+    END""",
 )
-ADD_LETTER = (
-    "INSERT INTO letter (letter, trace, reverse_path, octets, flags, copies, parcel, digest)"
-    " VALUES (?,?,?,?,?,?,?,?)"
-)
-ADD_BODY = "INSERT INTO body (letter, octets) VALUES (?,?)"
-ADD_ENTRY = (
-    "INSERT INTO entry (maildrop, number, letter, octets, arrived, postmark) VALUES (?,?,?,?,?,?)"
-)
+"""How SQLite carries :data:`POST` out: a whole batch of letters is one step of one statement."""
 
 # Collecting ---------------------------------------------------------------------------------------
-FLOOR = "SELECT floor FROM view WHERE view = ?"
-EXCEPTIONS = "SELECT json_group_array(number) FROM exception WHERE view = ?"
-PLACES = (
-    "SELECT json_group_array(number), json_group_array(octets) FROM"
-    " (SELECT number, octets FROM entry WHERE maildrop = ? AND number > ? ORDER BY number)"
+# Answers of many letters come as one row, for the same reason.
+LOOK = (
+    "SELECT (SELECT json_group_array(number) FROM exception WHERE view = ?),"
+    " (SELECT json_group_object(e.number, e.uidl) FROM view v JOIN entry e ON e.maildrop = v.maildrop"
+    " AND e.number > v.floor AND e.uidl IS NOT NULL WHERE v.view = ?),"
+    " json_group_array(number), json_group_array(octets) FROM (SELECT e.number, e.octets FROM view v"
+    " JOIN entry e ON e.maildrop = v.maildrop AND e.number > v.floor WHERE v.view = ?"
+    " ORDER BY e.number LIMIT ?)"
 )
-OVERRIDES = "SELECT number, uidl FROM entry WHERE maildrop = ? AND number > ? AND uidl IS NOT NULL"
 LETTERS = (
-    "SELECT e.number, e.postmark, b.octets, l.flags, l.parcel FROM entry e"
-    " JOIN letter l ON l.letter = e.letter LEFT JOIN body b ON b.letter = e.letter"
-    " WHERE e.maildrop = ? AND e.number BETWEEN ? AND ? ORDER BY e.number"
+    "SELECT json_group_array(number), CAST(string_agg(octets, '') AS BLOB) FROM (SELECT e.number,"
+    " e.postmark || b.octets || CASE WHEN l.flags & 4 THEN x'0D0A' ELSE x'' END AS octets FROM entry e"
+    " JOIN letter l ON l.letter = e.letter JOIN body b ON b.letter = e.letter"
+    " WHERE e.maildrop = ? AND e.number BETWEEN ? AND ? ORDER BY e.number)"
+)
+LETTER = (
+    "SELECT e.postmark, b.octets, l.flags, l.parcel FROM entry e JOIN letter l ON l.letter = e.letter"
+    " LEFT JOIN body b ON b.letter = e.letter WHERE e.maildrop = ? AND e.number = ?"
 )
 
 # Letting go ---------------------------------------------------------------------------------------
-LOWEST_AFTER = "SELECT min(number) FROM entry WHERE maildrop = ? AND number > ?"
-NEXT_NUMBER = "SELECT next FROM maildrop WHERE maildrop = ?"
-RAISE_FLOOR = "UPDATE view SET floor = ? WHERE view = ? AND floor < ?"
-DROP_EXCEPTIONS = "DELETE FROM exception WHERE view = ? AND number <= ?"
-ADD_EXCEPTION = "INSERT INTO exception (view, number) VALUES (?,?) ON CONFLICT DO NOTHING"
+# (view, floor, last): without a floor, all up to last goes, and the floor is below what came since.
+RAISE_FLOORS = (
+    "UPDATE view SET floor = coalesce(v.column2,"
+    " (SELECT min(e.number) - 1 FROM entry e WHERE e.maildrop = view.maildrop AND e.number > v.column3),"
+    " (SELECT m.next - 1 FROM maildrop m WHERE m.maildrop = view.maildrop))"
+    " FROM (VALUES (?,?,?)) AS v WHERE view.view = v.column1"
+    " AND (v.column2 IS NULL OR v.column2 > view.floor)"
+)
+DROP_EXCEPTIONS = (
+    "DELETE FROM exception WHERE view IN (VALUES (?))"
+    " AND number <= (SELECT v.floor FROM view v WHERE v.view = exception.view)"
+)
+ADD_EXCEPTIONS = "INSERT INTO exception (view, number) VALUES (?,?) ON CONFLICT DO NOTHING"
+
+# Sweeping -----------------------------------------------------------------------------------------
+LITTERED = (
+    "SELECT json_group_array(m.maildrop) FROM maildrop m WHERE m.closed = 1"
+    " OR EXISTS (SELECT 1 FROM entry e WHERE e.maildrop = m.maildrop"
+    " AND e.number <= (SELECT min(v.floor) FROM view v WHERE v.maildrop = m.maildrop))"
+    " OR EXISTS (SELECT 1 FROM view v JOIN exception x ON x.view = v.view WHERE v.maildrop = m.maildrop)"
+)
+BELOW_FLOORS = (
+    "SELECT json_group_array(json_array(number, letter, octets)) FROM (SELECT number, letter, octets"
+    " FROM entry WHERE maildrop = ? AND number <="
+    " (SELECT coalesce(min(v.floor), 9223372036854775807) FROM view v WHERE v.maildrop = ?)"
+    " ORDER BY number LIMIT ?)"
+)
+EXCEPTED_BY_ALL = (
+    "SELECT json_group_array(json_array(number, letter, octets)) FROM (SELECT DISTINCT"
+    " e.number, e.letter, e.octets FROM view v CROSS JOIN exception x CROSS JOIN entry e"
+    " WHERE v.maildrop = ? AND x.view = v.view AND e.maildrop = v.maildrop AND e.number = x.number"
+    " AND NOT EXISTS (SELECT 1 FROM view w WHERE w.maildrop = v.maildrop AND w.floor < e.number"
+    " AND NOT EXISTS (SELECT 1 FROM exception y WHERE y.view = w.view AND y.number = e.number))"
+    " LIMIT ?)"
+)
+TAKE_ENTRIES = "DELETE FROM entry WHERE maildrop = ? AND number IN (VALUES (?))"
+TAKE_EXCEPTIONS = (
+    "DELETE FROM exception WHERE view IN (SELECT v.view FROM view v WHERE v.maildrop = ?)"
+    " AND number IN (VALUES (?))"
+)
+TAKE_COPIES = "UPDATE letter SET copies = copies - ? WHERE letter IN (VALUES (?))"
+PARCELS_LEFT = (
+    "SELECT json_group_array(parcel) FROM letter"
+    " WHERE copies <= 0 AND parcel IS NOT NULL AND letter IN (VALUES (?))"
+)
+TAKE_BODIES = (
+    "DELETE FROM body WHERE letter IN"
+    " (SELECT l.letter FROM letter l WHERE l.copies <= 0 AND l.letter IN (VALUES (?)))"
+)
+TAKE_LETTERS = "DELETE FROM letter WHERE copies <= 0 AND letter IN (VALUES (?))"
+LESSEN = "UPDATE maildrop SET letters = letters - ?, octets = octets - ? WHERE maildrop = ?"
+TAKE_MAILDROP = (
+    "DELETE FROM maildrop WHERE maildrop = ? AND closed = 1"
+    " AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.maildrop = maildrop.maildrop)"
+)
+NAMED_PARCELS = "SELECT json_group_array(parcel) FROM letter WHERE parcel IN (VALUES (?))"
 
 # Accounts -----------------------------------------------------------------------------------------
 FIND_ACCOUNT = "SELECT account, name, password, maildrop, view FROM account WHERE name = ?"
@@ -65,7 +137,6 @@ REMOVE_ACCOUNT = "DELETE FROM account WHERE name = ?"
 REMOVE_EXCEPTIONS = "DELETE FROM exception WHERE view IN (SELECT view FROM view WHERE maildrop = ?)"
 REMOVE_VIEWS = "DELETE FROM view WHERE maildrop = ?"
 CLOSE_MAILDROP = "UPDATE maildrop SET closed = 1 WHERE maildrop = ?"
-VIEWS_OF = "SELECT view FROM view WHERE maildrop = ?"
 ALL_ACCOUNTS = (
     "SELECT a.account, a.name, a.password, a.maildrop, a.view, count(e.number),"
     " coalesce(sum(e.octets), 0) FROM account a JOIN view v ON v.view = a.view"
@@ -74,20 +145,26 @@ ALL_ACCOUNTS = (
     " GROUP BY a.account, a.name, a.password, a.maildrop, a.view ORDER BY a.name"
 )
 
-EXACT = 16
-LARGE = 64
+SIZES = (64, 48, 32, 24, *range(16, 0, -1))
+
+
+def told(db: apsw.Connection, statement: str, values: Sequence[object] = ()) -> Any:
+    """What a statement tells in its one row: JSON in each column, octets as they are."""
+    row = db.execute(statement, tuple(values)).fetchall()[0]
+    found = [json.loads(column) if isinstance(column, str) else column for column in row]
+    return found[0] if len(found) == 1 else found
 
 
 @cache
 def times(statement: str, count: int) -> str:
-    """A statement with its last row of ``(?,..)`` written ``count`` times."""
+    """A statement with its row of ``VALUES (?,..)`` written ``count`` times."""
     head, row, tail = _split(statement)
     return f"{head}{','.join([row] * count)}{tail}"
 
 
 @cache
 def _split(statement: str) -> tuple[str, str, str]:
-    start = statement.index("(", statement.index("VALUES"))
+    start = statement.index("(?", statement.index("VALUES"))
     end = statement.index(")", start) + 1
     return statement[:start], statement[start:end], statement[end:]
 
@@ -96,18 +173,20 @@ def portions(total: int) -> Iterator[tuple[int, int]]:
     """Cut ``total`` rows into portions of few sizes, so that each size stays a prepared statement."""
     start = 0
     while start < total:
-        left = total - start
-        size = left if left <= EXACT else LARGE if left >= LARGE else EXACT
+        size = next(size for size in SIZES if size <= total - start)
         yield start, start + size
         start += size
 
 
 def each(
-    execute: Callable[[str, Sequence[object]], object],
-    statement: str,
-    rows: Sequence[Sequence[object]],
+    execute: Callable[[str, Sequence[object]], object], statement: str, values: Sequence[object]
 ) -> None:
-    """Execute a statement for many rows, in as few steps as will do."""
-    for start, end in portions(len(rows)):
-        bindings = [value for row in rows[start:end] for value in row]
-        execute(times(statement, end - start), bindings)
+    """Execute a statement for many rows, whose values stand one after the other, in few steps."""
+    columns = _split(statement)[1].count("?")
+    for start, end in portions(len(values) // columns):
+        portion = (
+            values
+            if end - start == len(values) // columns
+            else values[start * columns : end * columns]
+        )
+        execute(times(statement, end - start), portion)

@@ -1,17 +1,18 @@
 """The SQLite engine: how a database is made, checked and opened, and what is set on each connection.
 
-SQLite comes through ``apsw``, which bundles a current one: before 3.51.3 a race when the write-ahead log was
-reset could lose commits of several writers (https://sqlite.org/wal.html#walresetbug). Write-ahead log and
-``synchronous=FULL``: a commit has been synced when it returns (https://sqlite.org/wal.html,
-https://sqlite.org/pragma.html#pragma_synchronous).
+SQLite comes through ``apsw``, which bundles a current one: before 3.51.3 a race when the write-ahead
+log was reset could lose commits of several writers (https://sqlite.org/wal.html#walresetbug).
+Write-ahead log and ``synchronous=FULL``: a commit has been synced when it returns
+(https://sqlite.org/wal.html, https://sqlite.org/pragma.html#pragma_synchronous).
 
-The process never opens the database's files itself: closing any descriptor of a file drops every POSIX lock
-that SQLite holds on it (https://sqlite.org/howtocorrupt.html §2.2).
+The process never opens the database's files itself: closing any descriptor of a file drops every POSIX
+lock that SQLite holds on it (https://sqlite.org/howtocorrupt.html §2.2).
 """
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
 from string import Template
@@ -20,19 +21,19 @@ from typing import TYPE_CHECKING
 import apsw
 
 from mailpost.store import schema, sql
-from mailpost.store.errors import NewerStore, NoStore, NotAStore, StoreError, UnusableStore
+from mailpost.store.errors import NewerStore, NoStore, NotAStore, UnusableStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OLDEST_SQLITE = (3, 51, 3)
-PAGE_SIZE = 8192
+PAGE_SIZE = 4096
 STATEMENTS = 256
 WAITS_MS = 5_000
 LOG_LIMIT = 16 * 1024 * 1024  # octets the write-ahead log keeps on the disk when it is empty
-NETWORK = frozenset(
-    "9p afs beegfs ceph cifs coda fuse.ceph fuse.glusterfs fuse.s3fs fuse.sshfs gfs2 glusterfs lustre"
-    " ncpfs nfs nfs4 ocfs2 prl_fs smb2 smb3 smbfs vboxsf".split()
+NETWORK = re.compile(
+    r"9p|afs|beegfs|(fuse\.)?ceph|cifs|coda|fuse\.(s3fs|sshfs)|gfs2|(fuse\.)?glusterfs|lustre|ncpfs"
+    r"|nfs[34]?|ocfs2|prl_fs|smb[23]|smbfs|vboxsf"
 )
 DIALECT = {
     "key": "INTEGER PRIMARY KEY",
@@ -48,29 +49,24 @@ class Engine:
         self.path = path
 
     def create(self) -> None:
-        """Make an empty store; one that exists is left as it is, and refused."""
+        """Make an empty store; what exists already is left as it is, and refused.
+
+        It is made under another name, and gets its own when it is whole and on the disk.
+        """
         self._check_place()
+        unfinished = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}.new")
         try:
             # Made empty and closed before SQLite opens it, so that it is its owner's from the start.
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            _fill(unfinished)
+            os.link(unfinished, self.path)  # unlike rename(2), never over another
+            sync_folder(self.path.parent)
         except FileExistsError:
             raise UnusableStore(f"{self.path} exists already: choose another place") from None
-        except OSError as error:
-            raise UnusableStore(f"{self.path} cannot be made: {error.strerror}") from error
-        db = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
-        try:
-            db.execute(f"PRAGMA page_size={PAGE_SIZE}; PRAGMA auto_vacuum=INCREMENTAL")
-            db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL").fetchall()
-            with db:
-                db.execute(f"PRAGMA application_id={schema.APPLICATION}")
-                _migrate(db, 0)
-                db.execute("INSERT INTO office VALUES ('epoch', ?)", (new_epoch(),))
-                for (maildrop,) in db.execute(sql.ADD_MAILDROP).fetchall():
-                    for (view,) in db.execute(sql.ADD_VIEW, (maildrop,)).fetchall():
-                        postmaster = (schema.POSTMASTER, None, maildrop, view)
-                        db.execute(sql.ADD_ACCOUNT, postmaster).fetchall()
+        except (OSError, apsw.Error) as error:
+            raise UnusableStore(f"{self.path} cannot be made: {error}") from error
         finally:
-            db.close()
+            unfinished.unlink(missing_ok=True)
 
     def check(self) -> None:
         """Refuse what cannot be used, and bring an older store up to date."""
@@ -81,7 +77,7 @@ class Engine:
             raise UnusableStore(f"{self.path} cannot be read and written by this user")
         db = self._open(apsw.SQLITE_OPEN_READWRITE)
         try:
-            found = db.pragma("user_version")
+            found = _version(db)
             if db.pragma("application_id") != schema.APPLICATION:
                 raise NotAStore(f"{self.path} is a database, but not one of mailpost's")
             if found > schema.VERSION:
@@ -90,8 +86,7 @@ class Engine:
                     f" {schema.VERSION}): install that, or restore an older backup"
                 )
             if found < schema.VERSION:
-                with db:
-                    _migrate(db, found)
+                _migrate(db)
         except (apsw.NotADBError, apsw.CorruptError) as error:
             raise NotAStore(f"{self.path} is not a mailpost store: {error}") from error
         except apsw.Error as error:
@@ -104,6 +99,9 @@ class Engine:
         db = self._open(apsw.SQLITE_OPEN_READWRITE)
         db.execute("PRAGMA synchronous=FULL")
         db.execute(f"PRAGMA journal_size_limit={LOG_LIMIT}")
+        db.execute("PRAGMA temp_store=MEMORY")
+        for statement in sql.POSTING:
+            db.execute(statement)
         db.wal_autocheckpoint(0)  # see mailpost.store.checkpoints
         return db
 
@@ -137,7 +135,7 @@ class Engine:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise UnusableStore(f"the folder {folder} cannot be written by this user")
         kind = file_system(folder)
-        if kind in NETWORK:
+        if NETWORK.fullmatch(kind):
             raise UnusableStore(
                 f"{folder} is on a network file system ({kind}), where locks cannot be trusted:"
                 " keep the store on a local disk"
@@ -172,11 +170,44 @@ def _mounts(mounts: Path) -> Iterator[tuple[Path, str]]:
         yield Path(point), right.split(" ")[0]
 
 
-def _migrate(db: apsw.Connection, found: int) -> None:
-    for step in schema.STEPS[found:]:
-        for statement in step:
-            db.execute(Template(statement).substitute(DIALECT))
-    db.execute(f"PRAGMA user_version={schema.VERSION}")
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable (fsync(2))."""
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
-__all__ = ["Engine", "StoreError", "file_system", "new_epoch"]
+def _fill(path: Path) -> None:
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        db.execute(f"PRAGMA page_size={PAGE_SIZE}; PRAGMA auto_vacuum=INCREMENTAL")
+        db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL").fetchall()
+        db.execute(f"PRAGMA application_id={schema.APPLICATION}")
+        _migrate(db)
+        with db:
+            db.execute("INSERT INTO office VALUES ('epoch', ?)", (new_epoch(),))
+            maildrop = db.execute(sql.ADD_MAILDROP).get
+            view = db.execute(sql.ADD_VIEW, (maildrop,)).get
+            db.execute(sql.ADD_ACCOUNT, (schema.POSTMASTER, None, maildrop, view)).fetchall()
+    finally:
+        db.close()  # the last to close it leaves no write-ahead log behind
+
+
+def _migrate(db: apsw.Connection) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for step in schema.STEPS[_version(db) :]:  # another process may have taken some
+            for statement in step:
+                db.execute(Template(statement).substitute(DIALECT))
+        db.execute(f"PRAGMA user_version={schema.VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _version(db: apsw.Connection) -> int:
+    return int(db.pragma("user_version"))

@@ -25,6 +25,7 @@ from mailpost.store.readers import Readers
 from mailpost.store.snapshot import Room
 from mailpost.store.space import RESERVE, Space
 from mailpost.store.sqlite import Engine
+from mailpost.store.sweeper import Sweeper
 from mailpost.store.turns import TurnLock
 from mailpost.store.writer import Writer
 
@@ -65,14 +66,24 @@ class Store:
         self.space = Space(path.parent, clock, reserve)
         self.accounts = Accounts(self._finder, self._readers, self.ledger, self._locks)
         self.delivery = Delivery(self.ledger, self._parcels, self.space, clock, defer_to_thread)
+        self.sweeper = Sweeper(
+            clock=clock,
+            ledger=self.ledger,
+            readers=self._readers,
+            parcels=self._parcels,
+            locks=self._locks,
+            space=self.space,
+            in_thread=defer_to_thread,
+        )
         self._room = Room(
             epoch=engine.epoch(),
+            finder=self._finder,
             ledger=self.ledger,
             readers=self._readers,
             locks=self._locks,
             parcels=self._parcels,
             in_thread=defer_to_thread,
-            let_go=lambda maildrop: None,
+            let_go=self.sweeper.let_go,
         )
 
     def maildrop(self, account: Account) -> Maildrop:
@@ -82,9 +93,11 @@ class Store:
     def start(self) -> None:
         """Start what works by itself: the ledger's thread, the sweeper."""
         self.ledger.start()
+        self.sweeper.start()
 
     def close(self) -> None:
         """Write what was accepted, then close everything. Blocks. Harmless when repeated."""
+        self.sweeper.stop()
         self.ledger.close()
         self._readers.close()
         self._finder.close()

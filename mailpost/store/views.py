@@ -1,15 +1,15 @@
 """Views: what of a maildrop is still to be seen, and letting go of letters.
 
-A view is a cursor: all numbers at or below its floor are let go of, and so are the few that are listed above it.
-"Fetch all, delete all" moves one integer.
+A view is a cursor: all numbers at or below its floor are let go of, and so are the few that are listed
+above it. "Fetch all, delete all" moves one integer.
 """
 
 from __future__ import annotations
 
-import json
 from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
+from mailpost.outcome import TemporaryFailure
 from mailpost.store import sql
 from mailpost.store.writer import Operation
 
@@ -18,72 +18,103 @@ if TYPE_CHECKING:
 
     import apsw
 
+EVERYTHING = 1 << 62
+
 
 class Places(NamedTuple):
-    """What a view shows: numbers and octets of letters, in their order, and unique-ids not made here."""
+    """What a view shows.
+
+    :ivar numbers: of the letters, in their order.
+    :ivar sizes: their octets as collection sends them.
+    :ivar overrides: unique-ids that were not made here, by number.
+    :ivar exceptions: how many the view lists.
+    """
 
     numbers: Sequence[int]
     sizes: Sequence[int]
     overrides: Mapping[int, str]
+    exceptions: int
 
 
-def look(db: apsw.Connection, maildrop: int, view: int) -> Places:
-    """What a view shows just now.
+def look(db: apsw.Connection, view: int, limit: int = EVERYTHING) -> Places:
+    """What a view shows just now: at most ``limit`` letters.
 
-    The letters come as one row, so that a hundred thousand cost the reactor's thread nothing.
+    All of it is one row, of one moment: a hundred thousand letters keep no other thread from running.
     """
-    with db:  # all of one moment
-        floor = db.execute(sql.FLOOR, (view,)).get
-        exceptions = frozenset(json.loads(db.execute(sql.EXCEPTIONS, (view,)).get))
-        listed, octets = db.execute(sql.PLACES, (maildrop, floor)).fetchall()[0]
-        overrides = dict(db.execute(sql.OVERRIDES, (maildrop, floor)).fetchall())
-    numbers, sizes = json.loads(listed), json.loads(octets)
-    if exceptions:
-        kept = [place for place, number in enumerate(numbers) if number not in exceptions]
-        numbers = [numbers[place] for place in kept]
-        sizes = [sizes[place] for place in kept]
-    return Places(array("q", numbers), array("q", sizes), overrides)
+    excepted, uidls, listed, octets = sql.told(db, sql.LOOK, (view, view, view, limit))
+    if excepted:
+        exceptions = frozenset(excepted)
+        kept = [place for place, number in enumerate(listed) if number not in exceptions]
+        listed = [listed[place] for place in kept]
+        octets = [octets[place] for place in kept]
+    overrides = {int(number): uidl for number, uidl in uidls.items()}
+    return Places(_numbers(listed), array("q", octets), overrides, len(excepted))
+
+
+def _numbers(listed: Sequence[int]) -> Sequence[int]:
+    """The numbers, in little room: mostly there is no gap in them."""
+    if listed and listed[-1] - listed[0] + 1 == len(listed):
+        return range(listed[0], listed[-1] + 1)
+    return array("q", listed)
 
 
 class LetGo(Operation[None]):
     """Let go of letters in one view.
 
-    :param numbers: those the view showed when it was opened.
-    :param indexes: which of them to let go of.
+    :param places: what the view showed when it was opened; it has been locked since.
+    :param indexes: which of the letters to let go of.
     """
 
-    __slots__ = ("indexes", "maildrop", "numbers", "view")
+    __slots__ = ("above", "floor", "indexes", "last", "places", "view")
 
-    def __init__(
-        self, maildrop: int, view: int, numbers: Sequence[int], indexes: Sequence[int]
-    ) -> None:
-        self.maildrop = maildrop
+    def __init__(self, view: int, places: Places, indexes: Sequence[int]) -> None:
         self.view = view
-        self.numbers = numbers
+        self.places = places
         self.indexes = indexes
+        self.floor: int | None = None
+        self.last = 0
+        self.above: Sequence[object] = ()
+
+    @classmethod
+    def alone(cls, operations: Sequence[LetGo]) -> bool:
+        """Whether only floors move, so that one statement does it."""
+        for going in operations:
+            going.settle()
+        return len(operations) in sql.SIZES and not any(
+            going.places.exceptions or going.above for going in operations
+        )
 
     @classmethod
     def apply(cls, db: apsw.Connection, operations: Sequence[LetGo]) -> Sequence[None]:
-        """Raise floors to just below the lowest letter still to be seen; list what lies above."""
-        for operation in operations:
-            operation._apply(db)
+        """Raise the floors to just below the lowest letter still to be seen; list what lies above."""
+        floors: list[object] = []
+        above: list[object] = []
+        for going in operations:
+            going.settle()
+            floors += (going.view, going.floor, going.last)
+            above += going.above
+        sql.each(db.execute, sql.RAISE_FLOORS, floors)
+        sql.each(db.execute, sql.ADD_EXCEPTIONS, above)
+        passed = [going.view for going in operations if going.places.exceptions]
+        sql.each(db.execute, sql.DROP_EXCEPTIONS, passed)
         return [None] * len(operations)
 
-    def _apply(self, db: apsw.Connection) -> None:
-        numbers = self.numbers
+    def settle(self) -> None:
+        """See which of the letters move the floor, and which are to be listed."""
+        numbers = self.places.numbers
         gone = sorted(set(self.indexes))
+        if gone and not 0 <= gone[0] <= gone[-1] < len(numbers):
+            raise TemporaryFailure("a letter was to be let go that the view does not show")
         leading = 0
+        if len(gone) == len(numbers):
+            leading = len(gone)
         while leading < len(gone) and gone[leading] == leading:
             leading += 1
         if leading < len(numbers):
-            floor = numbers[leading] - 1
-        else:
-            last = numbers[-1] if numbers else 0
-            lowest = db.execute(sql.LOWEST_AFTER, (self.maildrop, last)).get
-            if lowest is None:
-                lowest = db.execute(sql.NEXT_NUMBER, (self.maildrop,)).get
-            floor = lowest - 1
-        db.execute(sql.RAISE_FLOOR, (floor, self.view, floor))
-        db.execute(sql.DROP_EXCEPTIONS, (self.view, floor))
-        above = [(self.view, numbers[index]) for index in gone[leading:]]
-        sql.each(db.execute, sql.ADD_EXCEPTION, above)
+            self.floor = numbers[leading] - 1
+        elif numbers:
+            self.last = numbers[-1]
+        above: list[object] = []
+        for index in gone[leading:]:
+            above += (self.view, numbers[index])
+        self.above = above

@@ -1,10 +1,10 @@
 """The writer: runs operations as one transaction, and knows when not to trust the disk.
 
 After a write or a sync that failed, pages in memory may look right and not be on the disk
-(https://wiki.postgresql.org/wiki/Fsync_Errors). So nothing more is promised until the database has been opened
-anew *and* a truncating checkpoint has succeeded: that syncs the write-ahead log, copies all of it and syncs the
-database, so that whatever is read from then on is on the disk. A full disk is less grave: what did not fit has
-been undone, and nothing that had been synced is in doubt.
+(https://wiki.postgresql.org/wiki/Fsync_Errors). So nothing more is promised until the database has been
+opened anew *and* a truncating checkpoint has succeeded: that syncs the write-ahead log, copies all of
+it and syncs the database, so that whatever is read from then on is on the disk. A full disk is less
+grave: what did not fit has been undone, and nothing that had been synced is in doubt.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ ITS_OWN = (
 EXPECTED = (TemporaryFailure, StoreError, MaildropInUse)
 
 
+class Anew(Exception):  # noqa: N818 - what is to be done
+    """The operations have learned something, and want to be applied once more, each by itself."""
+
+
 class Operation(Generic[T]):
     """Something to be written. Operations of one class that wait together are applied together."""
 
@@ -51,6 +55,11 @@ class Operation(Generic[T]):
         An exception undoes the transaction: each operation is then tried by itself.
         """
         raise NotImplementedError
+
+    @classmethod
+    def alone(cls, operations: Sequence[Self]) -> bool:  # noqa: ARG003 - for those that care
+        """Whether :meth:`apply` is one statement for them, and so a transaction by itself."""
+        return False
 
     def refused(self, error: Exception) -> T:
         """The answer where it could not be written: as it stands, the error itself."""
@@ -80,7 +89,9 @@ class Writer:
             if isinstance(error, apsw.Error) and not isinstance(error, ITS_OWN):
                 self._distrust(error)
                 error = TemporaryFailure(f"the store could not be written: {error}")
-            elif len(operations) > 1 and not isinstance(error, TemporaryFailure):
+            elif (len(operations) > 1 or isinstance(error, Anew)) and not isinstance(
+                error, TemporaryFailure
+            ):
                 # One of them is at fault, or too much for the disk: each by itself, then.
                 return [answer for each in operations for answer in self.perform([each])]
             return [self._refuse(each, error) for each in operations]
@@ -104,17 +115,14 @@ class Writer:
             self._db = None
 
     def _transaction(self, db: apsw.Connection, operations: Sequence[Operation[Any]]) -> list[Any]:
-        kinds: dict[type[Operation[Any]], list[int]] = {}
-        for place, operation in enumerate(operations):
-            kinds.setdefault(type(operation), []).append(place)
-        answers: list[Any] = [None] * len(operations)
+        kind = type(operations[0])
+        if all(type(operation) is kind for operation in operations) and kind.alone(operations):
+            with self._turns:
+                return list(kind.apply(db, operations))  # synced when it returns
         with self._turns:
             db.execute("BEGIN IMMEDIATE")
             try:
-                for kind, places in kinds.items():
-                    applied = kind.apply(db, [operations[place] for place in places])
-                    for place, answer in zip(places, applied, strict=True):
-                        answers[place] = answer
+                answers = _apply(db, operations)
                 db.execute("COMMIT")  # synced when it returns
             except BaseException:
                 if db.in_transaction:
@@ -159,3 +167,15 @@ class Writer:
             return operation.refused(error)
         except Exception:  # noqa: BLE001 - the answer is the failure
             return Failure()
+
+
+def _apply(db: apsw.Connection, operations: Sequence[Operation[Any]]) -> list[Any]:
+    kinds: dict[type[Operation[Any]], list[int]] = {}
+    for place, operation in enumerate(operations):
+        kinds.setdefault(type(operation), []).append(place)
+    answers: list[Any] = [None] * len(operations)
+    for kind, places in kinds.items():
+        applied = kind.apply(db, [operations[place] for place in places])
+        for place, answer in zip(places, applied, strict=True):
+            answers[place] = answer
+    return answers

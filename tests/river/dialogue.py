@@ -9,10 +9,17 @@ from .office import PASSWORD, PATIENCE
 
 
 class Dialogue:
-    """One connection to a port of loopback."""
+    """One connection to a port of loopback.
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    :param window: octets that the system takes in for us before we read them; 0: as many as it likes.
+    """
+
+    def __init__(self, port: int, *, window: int = 0) -> None:
+        self.socket = socket.socket()
+        self.socket.settimeout(PATIENCE)
+        if window:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._input = self.socket.makefile("rb", buffering=1 << 16)
 
@@ -34,7 +41,8 @@ class Dialogue:
     def line(self) -> bytes:
         """The next line, without its CRLF."""
         line = self._input.readline()
-        assert line.endswith(b"\r\n"), f"the connection ended within a line: {line!r}"
+        if not line.endswith(b"\r\n"):
+            raise ConnectionResetError(f"the connection ended, after {line!r}")
         return line[:-2]
 
     def rest(self) -> bytes:
@@ -45,8 +53,8 @@ class Dialogue:
 class SMTP(Dialogue):
     """A client of the SMTP port; it has read the greeting and said EHLO."""
 
-    def __init__(self, port: int, *, ehlo: bool = True) -> None:
-        super().__init__(port)
+    def __init__(self, port: int, *, ehlo: bool = True, window: int = 0) -> None:
+        super().__init__(port, window=window)
         self.greeting = self.reply()
         if ehlo:
             assert self.ask(b"EHLO client.example").startswith(b"250")
@@ -83,8 +91,8 @@ class SMTP(Dialogue):
 class POP3(Dialogue):
     """A client of the POP3 port; it has read the greeting."""
 
-    def __init__(self, port: int, user: str | None = None) -> None:
-        super().__init__(port)
+    def __init__(self, port: int, user: str | None = None, *, window: int = 0) -> None:
+        super().__init__(port, window=window)
         assert self.line().startswith(b"+OK")
         if user is not None:
             reply = self.login(user)

@@ -1,0 +1,73 @@
+"""The command line: ``mailpost init | user | serve | demo``.
+
+Commands are imported when they are called, and what they need when it is needed, so that ``--help``
+answers at once. What goes wrong is told in a line or two, never by a traceback, and the exit status
+says of what kind it was: :mod:`mailpost.cli.failures` lists them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from mailpost import __version__
+from mailpost.cli import failures
+from mailpost.cli.options import config_option
+
+__all__ = ["main"]
+
+# In the order in which a newcomer needs them.
+_COMMANDS = ("init", "user", "serve", "demo")
+
+
+class Commands(click.Group):
+    """The commands, each a module of this folder with a command of the same name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        """Name them, in a newcomer's order."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        """Import one."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"mailpost.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; tell what went wrong as a person needs it."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException:
+            raise
+        except Exception as error:
+            if (told := failures.explain(error)) is None:
+                raise
+            raise told from None
+
+
+@click.group(
+    "mailpost",
+    cls=Commands,
+    epilog="""\b
+Examples:
+  mailpost init office --domain example.org
+  mailpost --config office/mailpost.toml user add alice
+  mailpost --config office/mailpost.toml serve
+
+\b
+Exit status: 0 done, 1 failed, 2 wrong usage, 65 a name or a password that
+cannot be, 67 no such account, 69 a port cannot be had, 73 cannot be created,
+75 try again later, 77 not permitted, 78 the configuration or the store
+cannot be used.""",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
+)
+@config_option
+@click.version_option(__version__, prog_name="mailpost")
+def main() -> None:
+    """Run a post office: letters in by SMTP, kept durably, out by POP3.
+
+    The configuration is the file given with --config; else $MAILPOST_CONFIG, ./mailpost.toml or
+    /etc/mailpost/mailpost.toml, the first there is.
+    """

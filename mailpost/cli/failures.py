@@ -1,0 +1,70 @@
+"""What goes wrong, and how the command line tells it: a line or two, and a stable exit status.
+
+The numbers are those of sysexits.h where it has one.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import IO, Any
+
+import click
+
+FAILED = 1
+WRONG_USAGE = 2
+BAD_DATA = 65  # EX_DATAERR: a name or a password that cannot be
+NO_USER = 67  # EX_NOUSER
+UNAVAILABLE = 69  # EX_UNAVAILABLE: a port cannot be had
+CANNOT_CREATE = 73  # EX_CANTCREAT
+TRY_LATER = 75  # EX_TEMPFAIL
+NOT_PERMITTED = 77  # EX_NOPERM
+BAD_CONFIG = 78  # EX_CONFIG: the configuration or the store cannot be used
+
+
+class Failed(click.ClickException):
+    """A command ends here.
+
+    :param exit_code: one of the above.
+    :param lines: what has happened, and what to do.
+    """
+
+    def __init__(self, exit_code: int, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        vars(self)["exit_code"] = exit_code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print each line as compilers do, the program's name first."""
+        for line in self.message.splitlines():
+            click.echo(f"mailpost: {line}", file=file or sys.stderr)
+
+
+def explain(error: Exception) -> Failed | None:
+    """Put what a command ran into in words; None where it is a fault of mailpost's own."""
+    from mailpost.config import ConfigError  # noqa: PLC0415 - only when something has gone wrong
+
+    if isinstance(error, ConfigError):
+        return Failed(BAD_CONFIG, *error.mistakes)
+    if isinstance(error, PermissionError):
+        return Failed(NOT_PERMITTED, f"{error.filename or 'a file'}: permission denied")
+    if isinstance(error, OSError):
+        return Failed(
+            FAILED, f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        )
+    return _of_the_store(error)
+
+
+def _of_the_store(error: Exception) -> Failed | None:
+    from mailpost.outcome import MaildropInUse, TemporaryFailure  # noqa: PLC0415 - as above
+    from mailpost.store import DuplicateName, NoSuchName, StoreError  # noqa: PLC0415
+
+    text = str(error)
+    if isinstance(error, DuplicateName):
+        return Failed(BAD_DATA, text)
+    if isinstance(error, NoSuchName):
+        return Failed(NO_USER, f"{text}; see them all: mailpost user list")
+    if isinstance(error, StoreError):
+        status = NOT_PERMITTED if "this user" in text else BAD_CONFIG
+        return Failed(status, text)
+    if isinstance(error, (MaildropInUse, TemporaryFailure)):
+        return Failed(TRY_LATER, f"{text}; try again later")
+    return None

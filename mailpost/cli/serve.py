@@ -1,0 +1,138 @@
+"""``mailpost serve``: open the office, close it when told to."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mailpost.cli.failures import FAILED, NOT_PERMITTED, UNAVAILABLE, Failed, explain
+from mailpost.cli.office import become_owner, open_office, read_config
+from mailpost.cli.options import config_option
+
+if TYPE_CHECKING:
+    from twisted.internet.error import CannotListenError
+    from twisted.python.failure import Failure
+
+    from mailpost.service import PostOffice
+
+CLOSING_SECONDS = 9.5
+"""When the office has not closed by then, the process ends all the same; what had a 250 is kept."""
+
+_SPARE_FILES = 200
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mailpost --config office/mailpost.toml serve
+  mailpost serve --verbose 2>mailpost.log"""
+)
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Log every line of every session, too, its secrets masked.",
+)
+@config_option
+def serve(verbose: bool) -> None:  # noqa: FBT001 - click's flag
+    """Open the office and serve until SIGTERM or Ctrl-C.
+
+    Where it listens and what to try next goes to standard output, the log to standard error. Run as
+    root it binds its ports, then becomes the owner of the store.
+    """
+    path, config = read_config()
+    from twisted.internet import reactor  # noqa: PLC0415 - importing it installs it
+
+    from mailpost.cli.welcome import welcome  # noqa: PLC0415 - all of Twisted
+    from mailpost.service import PostOffice  # noqa: PLC0415 - as above
+
+    _make_room(config.limits.connections)
+    office = PostOffice(config, reactor, transcripts=verbose)
+    office.privilegedStartService()
+    become_owner(config.office.database)
+    with open_office(config) as (_, store):
+        names = [one.account.name for one in store.accounts.all() if one.account.password]
+
+    def opened(_: None) -> None:
+        # Only now: where the office does not open, the reason alone is told.
+        _begin_logging(verbose=verbose)
+        click.echo(welcome(path, config, office.doors, names))
+
+    office.opened.addCallback(opened)
+    office.startService()
+    failure = _run(reactor, office)
+    if failure is not None:
+        raise _reason(failure) from None
+
+
+def _run(reactor: Any, office: PostOffice) -> Exception | None:
+    """Run until the office has closed; tell what kept it from opening, if anything did."""
+    failures: list[Exception] = []
+
+    def failed(failure: Failure) -> None:
+        if isinstance(failure.value, Exception):
+            failures.append(failure.value)
+        reactor.callWhenRunning(reactor.stop)
+
+    def closing() -> object:
+        late = threading.Timer(CLOSING_SECONDS, os._exit, (FAILED,))
+        late.daemon = True
+        late.start()
+        return office.stopService()
+
+    office.opened.addErrback(failed)
+    reactor.addSystemEventTrigger("before", "shutdown", closing)
+    reactor.run()
+    return failures[0] if failures else None
+
+
+def _begin_logging(*, verbose: bool) -> None:
+    from twisted.logger import LogLevel, globalLogBeginner  # noqa: PLC0415 - as above
+
+    from mailpost.logs import LineObserver  # noqa: PLC0415 - as above
+
+    observer = LineObserver(sys.stderr, LogLevel.debug if verbose else LogLevel.info)
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+
+
+def _make_room(connections: int) -> None:
+    """Ask the system for as many open files as the connections will need, if it lets us."""
+    import resource  # noqa: PLC0415 - not there on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _reason(error: Exception) -> Exception:
+    from twisted.internet.error import CannotListenError  # noqa: PLC0415 - as above
+
+    if isinstance(error, CannotListenError):
+        return _not_listening(error)
+    return explain(error) or error
+
+
+def _not_listening(error: CannotListenError) -> Failed:
+    where = f"{error.interface or '*'}:{error.port}"
+    number = getattr(error.socketError, "errno", None)
+    if number == errno.EADDRINUSE:
+        return Failed(
+            UNAVAILABLE,
+            f"{where} is in use by another program; end that one, or change the endpoint",
+        )
+    if number in (errno.EACCES, errno.EPERM):
+        return Failed(
+            NOT_PERMITTED,
+            f"{where} may not be opened by this user; ports below 1024 are root's: "
+            "run this as root, who then becomes the store's owner, or choose a higher port",
+        )
+    if number == errno.EADDRNOTAVAIL:
+        return Failed(UNAVAILABLE, f"{where} is not an address of this machine")
+    return Failed(UNAVAILABLE, f"{where} cannot be listened on: {error.socketError}")

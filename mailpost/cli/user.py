@@ -1,0 +1,190 @@
+"""``mailpost user``: who has an account. A running office sees each change at once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from mailpost.cli.failures import BAD_DATA, NO_USER, WRONG_USAGE, Failed
+from mailpost.cli.office import open_office
+from mailpost.cli.options import config_option
+
+if TYPE_CHECKING:
+    from mailpost.store import Account, Listed, Store
+
+_POSTMASTER = "postmaster"
+_LONGEST_LINE = 4096
+
+password_stdin = click.option(
+    "--password-stdin", is_flag=True, help="Read the password, one line, from standard input."
+)
+
+
+@click.group()
+@config_option
+def user() -> None:
+    """Add, list and remove accounts, and change passwords."""
+
+
+@user.command(
+    epilog="""\b
+Examples:
+  mailpost user add alice
+  printf '%s\\n' 'a long secret' | mailpost user add alice --password-stdin"""
+)
+@click.argument("name")
+@password_stdin
+@click.option(
+    "--no-password",
+    is_flag=True,
+    help="For logins that another checker decides on (twistd --auth).",
+)
+@config_option
+def add(name: str, password_stdin: bool, no_password: bool) -> None:  # noqa: FBT001 - click's flags
+    """Give NAME an account and a maildrop.
+
+    The password is asked for twice. Mail for NAME at any domain of the office goes there.
+    """
+    if password_stdin and no_password:
+        raise Failed(WRONG_USAGE, "--password-stdin and --no-password exclude each other")
+    name = _name(name)
+    with open_office() as (config, store):
+        if store.accounts.find(name) is not None:
+            raise Failed(BAD_DATA, f"there is an account {name} already")
+        store.accounts.add(name, None if no_password else _new_password(from_stdin=password_stdin))
+        click.echo(f"{name}@{config.office.domains[0]} has a maildrop now; login name: {name}")
+
+
+@user.command(
+    "list",
+    epilog="""\b
+Examples:
+  mailpost user list
+  mailpost user list --json""",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+@config_option
+def list_(as_json: bool) -> None:  # noqa: FBT001 - click's flag
+    """Print who has an account, and what waits there."""
+    with open_office() as (_, store):
+        found = store.accounts.all()
+    if as_json:
+        rows = [
+            {
+                "name": one.account.name,
+                "letters": one.letters,
+                "octets": one.octets,
+                "password": one.account.password is not None,
+            }
+            for one in found
+        ]
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        _print(found)
+
+
+@user.command(
+    epilog="""\b
+Examples:
+  mailpost user passwd alice
+  printf '%s\\n' 'a longer secret' | mailpost user passwd alice --password-stdin"""
+)
+@click.argument("name")
+@password_stdin
+@config_option
+def passwd(name: str, password_stdin: bool) -> None:  # noqa: FBT001 - click's flag
+    """Give NAME another password; the old one is no longer good at once."""
+    with open_office() as (_, store):
+        account = _existing(name, store)
+        store.accounts.set_password(account.name, _new_password(from_stdin=password_stdin))
+    click.echo(f"{account.name} has a new password")
+
+
+@user.command(
+    epilog="""\b
+Examples:
+  mailpost user remove alice
+  mailpost user remove alice --yes"""
+)
+@click.argument("name")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@config_option
+def remove(name: str, yes: bool) -> None:  # noqa: FBT001 - click's flag
+    """Remove NAME's account and all letters in its maildrop, for good."""
+    with open_office() as (config, store):
+        account = _existing(name, store)
+        if account.name == _POSTMASTER:
+            raise Failed(BAD_DATA, "every office has a postmaster (RFC 5321), this one stays")
+        if account.name == (config.office.postmaster or "").lower():
+            raise Failed(
+                BAD_DATA,
+                f"{account.name} gets postmaster's mail; see office.postmaster in the config",
+            )
+        if not yes:
+            _confirm(account.name, store.accounts.all())
+        store.accounts.remove(account.name)
+    click.echo(f"{account.name} is removed")
+
+
+def _confirm(name: str, everyone: list[Listed]) -> None:
+    letters = next((one.letters for one in everyone if one.account.name == name), 0)
+    if not sys.stdin.isatty():
+        raise Failed(WRONG_USAGE, "no terminal to ask on; to remove without asking: --yes")
+    what = f"{letters} letter{'' if letters == 1 else 's'}"
+    click.confirm(f"Remove {name} and {what}, for good?", abort=True)
+
+
+def _name(text: str) -> str:
+    from mailpost.accounts.names import BadName, account_name  # noqa: PLC0415 - loads pydantic
+
+    try:
+        return account_name(text)
+    except BadName as error:
+        raise Failed(BAD_DATA, f"{click.format_filename(text)}: {error}") from None
+
+
+def _existing(text: str, store: Store) -> Account:
+    name = _name(text)
+    account = store.accounts.find(name)
+    if account is None:
+        raise Failed(NO_USER, f"there is no account {name}; see them all: mailpost user list")
+    return account
+
+
+def _new_password(*, from_stdin: bool) -> str:
+    """Ask for a password, and hash it."""
+    from mailpost.accounts.passwords import BadPassword, encode  # noqa: PLC0415 - loads argon2
+
+    if from_stdin:
+        line = sys.stdin.buffer.readline(_LONGEST_LINE)
+        password = line.removesuffix(b"\n").removesuffix(b"\r")
+    elif sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt="Again").encode()
+    else:
+        raise Failed(
+            WRONG_USAGE,
+            "no terminal to ask for a password on; give it on one line: --password-stdin",
+        )
+    try:
+        return encode(password)
+    except BadPassword as error:
+        raise Failed(BAD_DATA, str(error)) from None
+
+
+def _print(everyone: list[Listed]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - --json and the others do without
+    from rich.filesize import decimal  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("name")
+    table.add_column("letters", justify="right")
+    table.add_column("size", justify="right")
+    table.add_column("password")
+    for one in everyone:
+        has_one = "yes" if one.account.password else "none"
+        table.add_row(one.account.name, str(one.letters), decimal(one.octets), has_one)
+    Console(highlight=False).print(table)

@@ -1,0 +1,175 @@
+"""The sweeper: takes away letters that every view has let go of, and gives the disk back.
+
+A session's QUIT moves a cursor, no more; what it left below is taken away here, in small slices through
+the ledger, so that no letter waits long behind one. Then unused pages of the database go back to the
+system, except for some that the next letters will fill. What another process, a crash or ``mailpost
+user remove`` left is looked for at the start and once an hour.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mailpost.outcome import TemporaryFailure
+from mailpost.store import sql
+from mailpost.store.taking import GiveBack, Take
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import apsw
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from mailpost.store.ledger import Ledger
+    from mailpost.store.locks import LockFile
+    from mailpost.store.parcels import Parcels
+    from mailpost.store.readers import Readers
+    from mailpost.store.space import Space
+
+SOON = 1.0  # seconds from a QUIT to the broom, so that one sweep serves several
+PAUSE = 0.01  # seconds between slices
+SLICE = 128  # letters in a slice
+PAGES = 128  # pages given back in a slice
+AGAIN = 3600.0  # seconds from one search for litter to the next
+LATER = 30.0  # seconds to wait after something went wrong
+KEEP_PAGES = 4096  # unused pages kept for the next letters: 16 MiB
+KEEP_SHARE = 8  # or one page of so many, where that is more
+
+
+class Sweeper:
+    """Sweeps one store.
+
+    :param in_thread: runs a callable in some thread; a Deferred of its result.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        *,
+        clock: IReactorTime,
+        ledger: Ledger,
+        readers: Readers,
+        parcels: Parcels,
+        locks: LockFile,
+        space: Space,
+        in_thread: Callable[..., Deferred[Any]],
+    ) -> None:
+        self._clock = clock
+        self._ledger = ledger
+        self._readers = readers
+        self._parcels = parcels
+        self._locks = locks
+        self._space = space
+        self._in_thread = in_thread
+        self._littered: set[int] = set()
+        self._call: IDelayedCall | None = None
+        self._search: IDelayedCall | None = None
+        self._sweeping: Deferred[None] | None = None
+        self._running = False
+
+    def start(self) -> None:
+        """Look for what was left, and sweep from now on."""
+        self._running = True
+        self._begin(self._look())
+
+    def let_go(self, maildrop: int) -> None:
+        """Letters of this maildrop were let go of."""
+        self._littered.add(maildrop)
+        self._plan(SOON)
+
+    def stop(self) -> None:
+        """Stop after the slice that is being swept. Harmless when repeated."""
+        self._running = False
+        for call in (self._call, self._search):
+            if call is not None and call.active():
+                call.cancel()
+
+    def _plan(self, delay: float) -> None:
+        if self._running and self._sweeping is None and self._call is None:
+            self._call = self._clock.callLater(delay, self._wake)
+
+    def _wake(self) -> None:
+        self._call = None
+        self._begin(self._sweep())
+
+    def _begin(self, work: Any) -> None:
+        if self._sweeping is not None:
+            work.close()
+            return
+        self._sweeping = sweeping = Deferred.fromCoroutine(work)
+        sweeping.addErrback(self._failed).addBoth(self._rest)
+
+    def _rest(self, _: object) -> None:
+        self._sweeping = None
+        if self._littered:
+            self._plan(SOON)
+
+    def _failed(self, failure: Any) -> None:
+        if failure.check(TemporaryFailure):
+            self.log.info("the sweeper will try again: {why}", why=failure.getErrorMessage())
+        else:
+            self.log.failure("the sweeper failed and will try again", failure)
+        if self._running:
+            self._call = self._clock.callLater(LATER, self._wake)
+
+    async def _look(self) -> None:
+        self._search = self._clock.callLater(AGAIN, lambda: self._begin(self._look()))
+        await self._in_thread(self.remove_orphans)
+        self._littered.update(await self._readers.defer(_littered))
+        await self._sweep()
+
+    async def _sweep(self) -> None:
+        while self._littered and self._running:
+            maildrop = min(self._littered)
+            taken = await self._ledger.submit(Take(maildrop, SLICE))
+            if taken.letters < SLICE:
+                self._littered.discard(maildrop)
+            if taken.parcels:
+                await self._in_thread(self._remove, taken.parcels)
+            await self._pause()
+        while self._running:
+            least = (0, 0) if not self._space.enough() else (KEEP_PAGES, KEEP_SHARE)
+            if not await self._ledger.submit(GiveBack(PAGES, *least)):
+                return
+            self._ledger.shorten_log()
+            await self._pause()
+
+    def _pause(self) -> Deferred[None]:
+        pause: Deferred[None] = Deferred()
+        self._call = self._clock.callLater(PAUSE, self._go_on, pause)
+        return pause
+
+    def _go_on(self, pause: Deferred[None]) -> None:
+        self._call = None
+        pause.callback(None)
+
+    def _remove(self, names: list[str]) -> None:
+        for name in names:
+            self._parcels.remove(name)
+
+    def remove_orphans(self) -> list[str]:
+        """Remove the parcels of dead processes that no letter names. Blocks; which they were."""
+        left = [
+            name for name in self._parcels.names() if not self._locks.alive(name.partition("-")[0])
+        ]
+        named = self._readers.call(_named, left)
+        orphans = [name for name in left if name not in named]
+        self._remove(orphans)
+        return orphans
+
+
+def _littered(db: apsw.Connection) -> list[int]:
+    found: list[int] = sql.told(db, sql.LITTERED)
+    return found
+
+
+def _named(db: apsw.Connection, names: list[str]) -> set[str]:
+    named: set[str] = set()
+    for start, end in sql.portions(len(names)):
+        statement = sql.times(sql.NAMED_PARCELS, end - start)
+        named.update(sql.told(db, statement, names[start:end]))
+    return named

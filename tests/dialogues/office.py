@@ -1,0 +1,187 @@
+"""A post office in memory: it answers what the engines ask, and nothing else is in it.
+
+The same few lines a shell needs to drive an engine, without a network and without Twisted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailpost.wire import reply
+from mailpost.wire.pop3 import POP3Server
+from mailpost.wire.pop3_events import LetterAsked, LoginOffered, UpdateAsked
+from mailpost.wire.reply import Reply
+from mailpost.wire.session import ServerSession, SessionEnded
+from mailpost.wire.smtp import Settings, SMTPServer
+from mailpost.wire.smtp_events import (
+    LetterReceived,
+    PieceReceived,
+    RecipientOffered,
+    SenderOffered,
+    TransactionAborted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mailpost.wire.path import Address
+    from mailpost.wire.session import Event
+
+HOSTNAME = "post.example.org"
+DOMAIN = "example.org"
+ACCOUNTS = ("alice", "bob", "postmaster")
+PASSWORD = b"open sesame"
+
+LETTERS = (
+    b"From: Bob <bob@example.org>\r\nSubject: tea?\r\n\r\nAt five?\r\n",
+    b"Subject: dots\r\n\r\n.\r\n..\r\n.hidden\r\nnot. hidden.\r\n",
+    b"Subject: five lines\r\n\r\nline 1\r\nline 2\r\nline 3\r\nline 4\r\nline 5\r\n",
+)
+UIDLS = (b"7c2.1", b"7c2.2", b"7c2.5")
+
+
+class Office:
+    """Drives one session, whatever its dialect."""
+
+    session: ServerSession
+
+    def __init__(self) -> None:
+        self.heard = b""
+        self.ended: SessionEnded | None = None
+
+    def receive(self, octets: bytes) -> None:
+        """Take octets from the client, act on what they mean, gather what is answered."""
+        self.session.receive(octets)
+        while (event := self.session.next_event()) is not None:
+            ended = event if isinstance(event, SessionEnded) else self.act(event)
+            if ended is not None:
+                self.ended = ended
+        self.heard += self.session.take_output()
+
+    def act(self, event: Event) -> SessionEnded | None:
+        """Answer a question."""
+        raise NotImplementedError
+
+
+class SMTPOffice(Office):
+    """Takes letters in.
+
+    :ivar kept: sender, recipients and octets of each letter.
+    """
+
+    session: SMTPServer
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        super().__init__()
+        self._disk_full = "disk" in settings
+        self._broken = "store" in settings
+        limits = {name: int(value) for name, value in settings.items() if name.startswith("max_")}
+        self.session = SMTPServer(Settings(HOSTNAME, **limits))
+        self.kept: list[tuple[str, list[str], bytes]] = []
+        self._sender = ""
+        self._start_over()
+        self.session.greet()
+        self.receive(b"")
+
+    def act(self, event: Event) -> SessionEnded | None:
+        """One step of a letter."""
+        answer: Reply | None = None
+        if isinstance(event, SenderOffered):
+            self._sender = str(event.reverse_path or "")
+            answer = reply.DISK_FULL if self._disk_full else reply.SENDER_OK
+        elif isinstance(event, RecipientOffered):
+            answer = self._sort(event.recipient)
+        elif isinstance(event, PieceReceived):
+            self._letter += event.octets
+        elif isinstance(event, LetterReceived):
+            assert event.octets == len(self._letter)
+            assert event.eight_bit is not self._letter.isascii()
+            answer = reply.STORE_FAILED if self._broken else Reply(250, "2.0.0", "kept")
+            if answer.positive:
+                self.kept.append((self._sender, self._recipients, self._letter))
+            self._start_over()
+        else:
+            assert isinstance(event, TransactionAborted)
+            self._start_over()
+        if answer is not None:
+            self.session.answer(answer)
+        return None
+
+    def _sort(self, recipient: Address) -> Reply:
+        name = recipient.local.lower()
+        if recipient.domain != DOMAIN and (recipient.domain or name != "postmaster"):
+            return reply.NOT_OUR_DOMAIN
+        if name not in ACCOUNTS:
+            return reply.NO_SUCH_USER
+        self._recipients.append(name)
+        return reply.RECIPIENT_OK
+
+    def _start_over(self) -> None:
+        self._recipients: list[str] = []
+        self._letter = b""
+
+
+class Maildrop:
+    """What the POP3 engine looks at."""
+
+    def __init__(self, letters: tuple[bytes, ...]) -> None:
+        self.letters = letters
+        self.sizes = [len(letter) for letter in letters]
+
+    def uidl(self, index: int) -> bytes:
+        """Its unique-id."""
+        return UIDLS[index]
+
+
+class POP3Office(Office):
+    """Hands letters out.
+
+    :param piece: letters are given in pieces of so many octets; 0: whole.
+    :ivar let_go: the numbers of the letters that are gone.
+    """
+
+    session: POP3Server
+
+    def __init__(self, settings: Mapping[str, str], piece: int = 0) -> None:
+        super().__init__()
+        self._broken = "store" in settings
+        self._piece = piece
+        self._maildrop = Maildrop(())
+        self.session = POP3Server(HOSTNAME, int(settings.get("max_errors", "30")))
+        self.let_go: list[int] = []
+        self.session.greet()
+        self.receive(b"")
+
+    def act(self, event: Event) -> SessionEnded | None:
+        """Answer a question."""
+        if isinstance(event, LoginOffered):
+            return self._log_in(event)
+        if isinstance(event, LetterAsked):
+            self._give(self._maildrop.letters[event.index])
+        elif isinstance(event, UpdateAsked):
+            if not self._broken:
+                self.let_go = [index + 1 for index in event.indexes]
+            return self.session.updated(committed=not self._broken)
+        return None
+
+    def _log_in(self, login: LoginOffered) -> SessionEnded | None:
+        name = login.name.lower()
+        if login.password != PASSWORD or name not in (*ACCOUNTS, "carol", "dave"):
+            return self.session.refuse(reply.POP_BAD_LOGIN)
+        if name == "carol":
+            return self.session.refuse(reply.POP_IN_USE)
+        if name == "dave":
+            return self.session.refuse(reply.POP_TRY_LATER)
+        self._maildrop = Maildrop(LETTERS if name == "alice" else ())
+        self.session.admit(self._maildrop)
+        return None
+
+    def _give(self, letter: bytes) -> None:
+        if not self._piece:
+            self.session.give(letter)
+            return
+        self.session.begin_pieces(len(letter))
+        for start in range(0, len(letter), self._piece):
+            if not self.session.give_piece(letter[start : start + self._piece]):
+                break
+        self.session.end_pieces()

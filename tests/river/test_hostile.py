@@ -1,0 +1,148 @@
+"""Hostile and broken peers, over real sockets: they are told so once, and nobody else notices."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .dialogue import POP3, SMTP, Dialogue
+from .maildrop import collect, only_letter
+
+if TYPE_CHECKING:
+    from .office import Office
+
+MIB = 1024 * 1024
+SMALL = 4096
+"""A receive window so small that the server soon feels that nobody reads."""
+
+LINES = pytest.mark.parametrize("octets", [20_000, 200_000, 5_000_000])
+BODY = b"Subject: meanwhile\r\n\r\nothers are served\r\n"
+
+
+def send_what_can_be_sent(dialogue: Dialogue, octets: bytes) -> None:
+    """Send, even to somebody who closes meanwhile."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        dialogue.send(octets)
+
+
+@LINES
+@pytest.mark.parametrize("begin", [b"", b"MAIL FROM:<", b"NOOP "])
+def test_an_endless_smtp_command(office: Office, octets: int, begin: bytes) -> None:
+    """A line without end has one 500 that the peer can read, and the connection is closed."""
+    before = office.memory("VmHWM")
+    with SMTP(office.smtp) as peer:
+        send_what_can_be_sent(peer, begin + b"a" * octets)
+        assert peer.line().startswith(b"500 5.5.2")
+        assert peer.rest() == b""
+    assert office.memory("VmHWM") - before < 20 * MIB
+
+
+@LINES
+@pytest.mark.parametrize("begin", [b"", b"USER ", b"PASS "])
+def test_an_endless_pop3_command(office: Office, octets: int, begin: bytes) -> None:
+    """A line without end has one -ERR that the peer can read, and the connection is closed."""
+    before = office.memory("VmHWM")
+    with POP3(office.pop3) as peer:
+        send_what_can_be_sent(peer, begin + b"a" * octets)
+        assert peer.line().startswith(b"-ERR")
+        assert peer.rest() == b""
+    assert office.memory("VmHWM") - before < 20 * MIB
+
+
+def test_smtp_replies_that_nobody_reads(office: Office) -> None:
+    """100,000 pipelined NOOPs whose replies wait: others are served, memory is not; all are answered."""
+    with SMTP(office.smtp, window=SMALL) as peer:
+        flood(office, peer, 100_000, b"250 2.0.0 ok")
+
+
+def test_pop3_replies_that_nobody_reads(office: Office) -> None:
+    """The same for POP3."""
+    with POP3(office.pop3, office.newcomer(), window=SMALL) as peer:
+        flood(office, peer, 100_000, b"+OK ok")
+
+
+def flood(office: Office, peer: Dialogue, count: int, reply: bytes) -> None:
+    """Send NOOPs without reading; serve somebody else meanwhile; then read."""
+    before = office.memory("VmHWM")
+    sending = threading.Thread(target=peer.send, args=(b"NOOP\r\n" * count,), daemon=True)
+    sending.start()
+    for _ in range(10):
+        user = office.newcomer()
+        with SMTP(office.smtp) as sender:
+            assert sender.deliver(BODY, user).startswith(b"250")
+        assert only_letter(office.pop3, user).body == BODY
+    assert office.memory("VmHWM") - before < 20 * MIB
+    assert [peer.line() for _ in range(count)] == [reply] * count
+    sending.join(10)
+    assert not sending.is_alive()
+
+
+def test_a_letter_that_nobody_reads(office: Office) -> None:
+    """RETR of 20 MiB, again and again, to somebody who does not read: memory is bounded, others go on."""
+    user = office.newcomer()
+    body = b"Subject: long\r\n\r\n" + (b"x" * 70 + b"\r\n") * (20 * MIB // 72)
+    with SMTP(office.smtp) as sender:
+        assert sender.deliver(body, user).startswith(b"250")
+    before = office.memory("VmHWM")
+    with POP3(office.pop3, user, window=SMALL) as peer:
+        peer.send(b"RETR 1\r\n" * 50)
+        for _ in range(10):
+            other = office.newcomer()
+            with SMTP(office.smtp) as sender:
+                assert sender.deliver(BODY, other).startswith(b"250")
+            assert only_letter(office.pop3, other).body == BODY
+        assert office.memory("VmHWM") - before < 20 * MIB
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        b"\n.\n",
+        b"\n.\r\n",
+        b"\r.\r",
+        b"\r.\r\n",
+        b"\r\n.\n",
+        b"\r\n.\r",
+        b"\r\n\0.\r\n",
+        b"\r\n.\0\r\n",
+        b"\r\n\x85.\r\n",
+        b"\r\r\n.\r\n\n",
+    ],
+    ids=repr,
+)
+def test_nothing_is_smuggled(office: Office, end: bytes) -> None:
+    """What only looks like the end of a letter never makes two of one: it is one letter, or refused."""
+    user, victim = office.newcomer(), office.newcomer("victim")
+    inner = (
+        b"MAIL FROM:<ceo@example.org>\r\nRCPT TO:<%b@example.org>\r\nDATA\r\n"
+        b"Subject: smuggled\r\n\r\nobey\r\n" % victim.encode()
+    )
+    with SMTP(office.smtp) as peer:
+        peer.envelope(user)
+        peer.send(b"Subject: outer\r\n\r\ntext" + end + inner + b".\r\n")
+        reply = peer.reply()
+        assert reply[:3] in {b"250", b"554"}
+        send_what_can_be_sent(peer, b"QUIT\r\n")
+        peer.rest()
+    assert collect(office.pop3, victim) == []
+    letters = collect(office.pop3, user)
+    assert len(letters) == (reply[:3] == b"250")
+    assert all(inner in letter.body for letter in letters)
+
+
+@pytest.mark.parametrize("port", ["smtp", "pop3"])
+def test_octets_that_are_no_protocol(office: Office, port: str) -> None:
+    """Any octets at all: errors, then the end, and the office serves the next one."""
+    with Dialogue(getattr(office, port)) as peer:
+        peer.line()
+        send_what_can_be_sent(peer, b"".join(bytes([n]) * 3 + b"\r\n" for n in range(256)) * 4)
+        told = peer.rest().splitlines()
+        assert told
+        assert all(line[:1] in {b"4", b"5", b"-"} for line in told)
+    user = office.newcomer()
+    with SMTP(office.smtp) as sender:
+        assert sender.deliver(BODY, user).startswith(b"250")
+    assert only_letter(office.pop3, user).body == BODY
