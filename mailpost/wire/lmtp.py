@@ -45,11 +45,8 @@ class LMTPServer(SMTPServer):
         for _ in range(self._recipients if last else 1):
             self._reply(answer)
 
-    _verbs: ClassVar[dict[str, Callable[[SMTPServer, str], Event | None]]] = {
-        "LHLO": SMTPServer._ehlo,  # noqa: SLF001 - the same under another name
-        **{
-            verb: command
-            for verb, command in SMTPServer._verbs.items()  # noqa: SLF001
-            if verb not in {"EHLO", "HELO"}
-        },
+    verbs: ClassVar[dict[str, Callable[[SMTPServer, str], Event | None]]] = {
+        "LHLO" if verb == "EHLO" else verb: command
+        for verb, command in SMTPServer.verbs.items()
+        if verb != "HELO"
     }

@@ -2,102 +2,85 @@
 
 A session is in one of three states::
 
-    AUTHORIZATION    who are you?            USER and PASS accepted -> TRANSACTION
+    AUTHORIZATION    who are you?            USER and PASS, or AUTH, accepted -> TRANSACTION
     TRANSACTION      letters are handed out  QUIT -> UPDATE
                      and marked
     UPDATE           what was marked is let go, then the session ends
 
-Only QUIT leads to UPDATE: a connection that is lost, or times out, deletes nothing.
+Only QUIT leads to UPDATE: a connection that is lost, or times out, deletes nothing. What TRANSACTION can do
+is in :mod:`mailpost.wire.collecting`.
 """
 
 from __future__ import annotations
 
-from enum import Enum
-from itertools import islice
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from mailpost.wire import reply
-from mailpost.wire.dots import Stuffer, stuff
+from mailpost.wire.collecting import CollectingSession, State
 from mailpost.wire.framing import Defect
 from mailpost.wire.maildrop import Listing, MarkedMaildrop
-from mailpost.wire.pop3_events import LetterAsked, LoginOffered, UpdateAsked
+from mailpost.wire.pop3_events import LetterAsked, LoginOffered, TLSAsked, UpdateAsked
 from mailpost.wire.reply import Response
-from mailpost.wire.session import (
-    OUTPUT_WAITING,
-    Event,
-    Question,
-    ServerSession,
-    SessionEnded,
-    escaped,
-    printable,
-)
-from mailpost.wire.top import LinesOfTop, top
+from mailpost.wire.session import escaped, printable, printable_utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from mailpost.wire.session import Event, SessionEnded
+
+__all__ = ["MAX_LINE", "POP3Server", "Settings", "State"]
 
 MAX_LINE = 1024  # RFC 2449 §4 asks for 255; passwords may be long
-LISTED_AT_ONCE = 500  # lines of LIST and UIDL between two looks at whether the peer still reads
-_MAX_DIGITS = 10  # of TOP's lines: more is as good as all
-
-CAPABILITIES = (  # RFC 2449 §6
-    "TOP",
-    "UIDL",
-    "USER",
-    "RESP-CODES",
-    "AUTH-RESP-CODE",  # RFC 3206
-    "PIPELINING",
-    "EXPIRE NEVER",
-    "IMPLEMENTATION mailpost",
-)
+LANGUAGES = {"en": "English"}  # RFC 6856 §3
 
 
-class State(Enum):
-    """How far a session has come; see the module's table."""
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What this office calls itself, and what it allows.
 
-    AUTHORIZATION = "authorization"
-    TRANSACTION = "transaction"
-    UPDATE = "update"
+    :ivar hostname: what it calls itself in the greeting.
+    :ivar max_errors: commands without sense, and wrong passwords, before the session is closed.
+    :ivar expire: of letters left on the server, for CAPA (RFC 2449 §6.7): ``NEVER`` or days.
+    :ivar login_delay: seconds between two logins to one maildrop, 0: none (RFC 2449 §6.5).
+    :ivar cleartext: whether a password may be sent before the connection is encrypted.
+    """
+
+    hostname: str
+    max_errors: int = 30
+    expire: str = "NEVER"
+    login_delay: int = 0
+    cleartext: bool = True
 
 
-class POP3Server(ServerSession):
+class POP3Server(CollectingSession):
     """One session.
 
     :ivar name: the name given to USER; ``""`` before.
-    :ivar retrieved: how many letters RETR has given.
-    :param hostname: what the office calls itself in the greeting.
-    :param max_errors: commands without sense, and wrong passwords, before the session is closed.
+    :ivar tls: whether the connection is encrypted.
+    :ivar utf8: whether the peer takes UTF-8 (RFC 6856 §2).
+    :param stls: whether STLS can be had.
     """
 
-    __slots__ = (
-        "_hostname",
-        "_lines",
-        "_maildrop",
-        "_pieces",
-        "_top",
-        "name",
-        "retrieved",
-        "state",
-    )
+    __slots__ = ("_settings", "_stls", "name", "tls", "utf8")
 
     max_line = MAX_LINE
 
-    def __init__(self, hostname: str, max_errors: int = 30) -> None:
-        super().__init__(max_errors)
-        self._hostname = hostname
-        self._maildrop: MarkedMaildrop | None = None
-        self._lines: Iterator[bytes] | None = None  # the rest of a long LIST or UIDL
-        self._top: int | None = None  # lines of the body that TOP asked for
-        self._pieces: Stuffer | LinesOfTop | None = None  # of a letter that is going out
-        self.state = State.AUTHORIZATION
+    def __init__(self, settings: Settings, *, stls: bool = False, tls: bool = False) -> None:
+        super().__init__(settings.max_errors)
+        self._settings = settings
+        self._stls = stls
+        self.tls = tls
+        self.utf8 = False
         self.name = ""
-        self.retrieved = 0
 
     # For the shell --------------------------------------------------------------------------------
 
     def greet(self) -> None:
         """Say the greeting: the session begins (RFC 1939 §4)."""
-        self._respond(Response(True, f"{self._hostname} mailpost, the P.O. boxes are open"))
+        self._respond(
+            Response(True, f"{self._settings.hostname} mailpost, the P.O. boxes are open")
+        )
 
     def admit(self, listing: Listing) -> None:
         """The login is right and the maildrop is open: answers :class:`LoginOffered`."""
@@ -120,65 +103,22 @@ class POP3Server(ServerSession):
         self._respond(response)
         return None
 
-    def give(self, letter: bytes) -> None:
-        """Answer :class:`LetterAsked` with a whole letter that ends with CRLF."""
-        self._answered(LetterAsked)
-        if self._top is not None:
-            letter, self._top = top(letter, self._top), None
-        else:
-            self.retrieved += 1
-        self._respond(Response(True, f"{len(letter)} octets"))
-        self._emit(stuff(letter))
-        self._emit(b".\r\n")
+    def begin_tls(self) -> None:
+        """Answer :class:`TLSAsked`: the next octet is TLS, and nothing said before counts (RFC 2595 §4).
 
-    def begin_pieces(self, octets: int) -> None:
-        """Answer :class:`LetterAsked` with a letter that follows in pieces; nothing is read meanwhile.
-
-        :param octets: the whole letter's size.
+        What the peer sent behind its command in the clear is thrown away: nobody can tell who sent it.
         """
-        self._asked = self._answered(LetterAsked)  # until end_pieces
-        if self._top is not None:
-            self._pieces, self._top = LinesOfTop(self._top), None
-            self._respond(Response(True, "the top of it follows"))
-        else:
-            self._pieces = Stuffer()
-            self._respond(Response(True, f"{octets} octets"))
-            self.retrieved += 1
-
-    def give_piece(self, piece: bytes) -> bool:
-        """Send the next octets of it; whether more of them are wanted."""
-        assert self._pieces is not None
-        self._emit(self._pieces.feed(piece))
-        return not (isinstance(self._pieces, LinesOfTop) and self._pieces.enough)
-
-    def end_pieces(self) -> None:
-        """The letter was given whole."""
-        assert self._pieces is not None
-        self._emit(self._pieces.end())
-        self._pieces = None
-        self._asked = None
-
-    @property
-    def giving(self) -> bool:
-        """Whether a letter has gone out in part."""
-        return self._pieces is not None
+        self._answered(TLSAsked)
+        self._respond(reply.POP_BEGIN_TLS)
+        self._input.clear()
+        self.name = ""
+        self.utf8 = False
+        self.tls = True
 
     def updated(self, *, committed: bool) -> SessionEnded:
         """Answer :class:`UpdateAsked`: the session ends, and the peer knows what became of it."""
         self._answered(UpdateAsked)
         return self.end(reply.POP_BYE if committed else reply.POP_NOT_DELETED, orderly=True)
-
-    def end(self, last_word: Response, *, orderly: bool = False) -> SessionEnded:
-        """Close the session from this side; nothing more is deleted."""
-        self._respond(last_word)
-        self._lines = None
-        return self._close(orderly=orderly)
-
-    def next_event(self) -> Event | None:
-        """What the peer did next; None: more octets, or an answer, are needed first."""
-        if self._lines is not None:
-            return self._go_on_listing(self._lines)
-        return super().next_event()
 
     # Commands -------------------------------------------------------------------------------------
 
@@ -188,15 +128,15 @@ class POP3Server(ServerSession):
         if verb == b"PASS":  # the argument is the password to the last octet, RFC 1939 §7
             self._note("PASS ********")
             return self._pass(argument)
-        if not printable(line):
+        if not printable(line) and not (self.utf8 and verb == b"USER" and printable_utf8(line)):
             self._note(escaped(line))
             return self._wrong(reply.POP_BAD_OCTETS)
         if self.transcript is not None:
-            self._note(line.decode("ascii"))
+            self._note(line.decode())
         argument = argument.strip(b" ")
-        if anywhere := self._anywhere.get(verb):
+        if anywhere := self.anywhere_verbs.get(verb):
             return anywhere(self, argument)
-        transaction = self._transaction.get(verb)
+        transaction = self.transaction_verbs.get(verb)
         if transaction is None:
             return self._wrong(reply.POP_UNKNOWN_COMMAND)
         if self._maildrop is None:
@@ -212,8 +152,26 @@ class POP3Server(ServerSession):
         if argument:
             return self._wrong(reply.POP_NO_ARGUMENT)
         self._respond(Response(True, "this office can"))
-        self._say("".join(f"{line}\r\n" for line in (*CAPABILITIES, ".")).encode("ascii"))
+        words = (*self._capabilities(), ".")
+        self._say("".join(f"{word}\r\n" for word in words).encode("ascii"))
         return None
+
+    def _capabilities(self) -> list[str]:
+        """What can be had just now (RFC 2449 §6); each of it is true."""
+        settings = self._settings
+        words = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"]
+        if self._may_say_password():
+            words.append("USER")
+        if self._stls and not self.tls and self._maildrop is None:
+            words.append("STLS")  # RFC 2595 §4
+        if settings.login_delay:
+            words.append(f"LOGIN-DELAY {settings.login_delay}")
+        words += [f"EXPIRE {settings.expire}", "UTF8 USER", "LANG"]  # RFC 6856
+        words.append("IMPLEMENTATION mailpost")
+        return words
+
+    def _may_say_password(self) -> bool:
+        return self.tls or self._settings.cleartext
 
     def _quit(self, argument: bytes) -> Event | None:
         if argument:
@@ -227,9 +185,11 @@ class POP3Server(ServerSession):
     def _user(self, name: bytes) -> Event | None:
         if self._maildrop is not None:
             return self._wrong(reply.POP_ALREADY_IN)
+        if not self._may_say_password():
+            return self._wrong(reply.POP_NEEDS_TLS)
         if not name:
             return self._wrong(reply.POP_NEEDS_NAME)
-        self.name = name.decode("ascii")
+        self.name = name.decode()
         return self._respond(reply.POP_NAME_TAKEN_DOWN)
 
     def _pass(self, password: bytes) -> Event | None:
@@ -241,106 +201,38 @@ class POP3Server(ServerSession):
             return self._wrong(reply.POP_BAD_OCTETS)
         return LoginOffered(self.name, password)
 
-    def _stat(self, maildrop: MarkedMaildrop, argument: bytes) -> Event | None:
+    def _begin_tls(self, argument: bytes) -> Event | None:
         if argument:
             return self._wrong(reply.POP_NO_ARGUMENT)
-        return self._respond(Response(True, f"{maildrop.letters} {maildrop.octets}"))
+        if self._maildrop is not None or self.tls or not self._stls:
+            return self._wrong(reply.POP_NO_TLS)
+        return TLSAsked()
 
-    def _list(self, maildrop: MarkedMaildrop, argument: bytes) -> Event | None:
-        return self._list_with(maildrop, maildrop.size_of, argument)
-
-    def _uidl(self, maildrop: MarkedMaildrop, argument: bytes) -> Event | None:
-        return self._list_with(maildrop, maildrop.uidl_of, argument)
-
-    def _list_with(
-        self, maildrop: MarkedMaildrop, line: Callable[[int], str], argument: bytes
-    ) -> Event | None:
-        """LIST and UIDL: a line for the letter named, or one for each."""
-        if not argument:
-            self._respond(Response(True, maildrop.contents))
-            return self._go_on_listing(maildrop.lines(line))
-        index = maildrop.find(argument)
-        if isinstance(index, Response):
-            return self._wrong(index)
-        return self._respond(Response(True, line(index)))
-
-    def _go_on_listing(self, lines: Iterator[bytes]) -> Event | None:
-        some = list(islice(lines, LISTED_AT_ONCE))
-        self._lines = lines if len(some) == LISTED_AT_ONCE else None
-        if self._lines is None:
-            some.append(b".\r\n")
-        self._emit(b"".join(some))
-        return OUTPUT_WAITING
-
-    def _retr(self, maildrop: MarkedMaildrop, argument: bytes) -> Event | None:
-        index = maildrop.find(argument)
-        if isinstance(index, Response):
-            return self._wrong(index)
-        return LetterAsked(index)
-
-    def _top_of(self, maildrop: MarkedMaildrop, argument: bytes) -> Event | None:
-        number, _, lines = argument.partition(b" ")
-        lines = lines.strip(b" ")
-        if not lines.isdigit():
-            return self._wrong(reply.POP_NEEDS_NUMBERS)
-        index = maildrop.find(number)
-        if isinstance(index, Response):
-            return self._wrong(index)
-        digits = lines.lstrip(b"0") or b"0"
-        self._top = int(digits) if len(digits) < _MAX_DIGITS else 10**_MAX_DIGITS
-        return LetterAsked(index)
-
-    def _dele(self, maildrop: MarkedMaildrop, argument: bytes) -> Event | None:
-        index = maildrop.find(argument)
-        if isinstance(index, Response):
-            return self._wrong(index)
-        maildrop.mark(index)
-        return self._respond(Response(True, f"letter {index + 1} is marked as deleted"))
-
-    def _noop(self, maildrop: MarkedMaildrop, argument: bytes) -> Event | None:  # noqa: ARG002
-        return self._wrong(reply.POP_NO_ARGUMENT) if argument else self._respond(reply.POP_OK)
-
-    def _rset(self, maildrop: MarkedMaildrop, argument: bytes) -> Event | None:
+    def _utf8(self, argument: bytes) -> Event | None:
         if argument:
             return self._wrong(reply.POP_NO_ARGUMENT)
-        maildrop.unmark_all()
-        return self._respond(Response(True, maildrop.contents))
+        if self._maildrop is not None:
+            return self._wrong(reply.POP_ALREADY_IN)  # RFC 6856 §2.1
+        self.utf8 = True
+        return self._respond(reply.POP_UTF8)
 
-    _anywhere: ClassVar[dict[bytes, Callable[[POP3Server, bytes], Event | None]]] = {
+    def _lang(self, argument: bytes) -> Event | None:
+        language = argument.decode("ascii").lower()
+        if not language:
+            self._respond(Response(True, "languages follow"))
+            lines = [f"{tag} {name}" for tag, name in LANGUAGES.items()]
+            self._say("".join(f"{line}\r\n" for line in (*lines, ".")).encode("ascii"))
+            return None
+        # A range means the languages below it too, so en-GB is served with en (RFC 4647 §3.4).
+        if language == "*" or language.partition("-")[0] in LANGUAGES:
+            return self._respond(reply.POP_ENGLISH)
+        return self._wrong(reply.POP_NO_SUCH_LANGUAGE)
+
+    anywhere_verbs: ClassVar[dict[bytes, Callable[[POP3Server, bytes], Event | None]]] = {
         b"CAPA": _capa,
         b"QUIT": _quit,
         b"USER": _user,
+        b"STLS": _begin_tls,
+        b"UTF8": _utf8,
+        b"LANG": _lang,
     }
-
-    _transaction: ClassVar[
-        dict[bytes, Callable[[POP3Server, MarkedMaildrop, bytes], Event | None]]
-    ] = {
-        b"STAT": _stat,
-        b"LIST": _list,
-        b"UIDL": _uidl,
-        b"RETR": _retr,
-        b"TOP": _top_of,
-        b"DELE": _dele,
-        b"NOOP": _noop,
-        b"RSET": _rset,
-    }
-
-    # Small things ---------------------------------------------------------------------------------
-
-    def _answered(self, *kinds: type[Question]) -> Question:
-        asked, self._asked = self._asked, None
-        if not isinstance(asked, kinds):
-            raise RuntimeError(f"that does not answer {asked!r}")  # noqa: TRY004 - our misuse
-        return asked
-
-    def _respond(self, response: Response) -> Event | None:
-        """Say a response; None, so that a command can end with it."""
-        self._say(response.octets)
-        return None
-
-    def _wrong(self, response: Response) -> SessionEnded | None:
-        """Answer a command without sense: it counts, and past the limit it was the last."""
-        if self._too_many_errors():
-            return self.end(reply.POP_TOO_MANY_ERRORS)
-        self._respond(response)
-        return None

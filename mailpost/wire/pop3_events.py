@@ -37,3 +37,8 @@ class UpdateAsked(Question):
     """
 
     indexes: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class TLSAsked(Question):
+    """STLS: answered with ``begin_tls``, then the connection goes on encrypted."""

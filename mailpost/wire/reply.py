@@ -127,6 +127,9 @@ class Response:
 
 POP_OK = Response(True, "ok")
 POP_NAME_TAKEN_DOWN = Response(True, "and the password?")  # RFC 1939 §7: says nothing of who exists
+POP_BEGIN_TLS = Response(True, "go ahead, encrypted")  # RFC 2595 §4
+POP_UTF8 = Response(True, "UTF-8 it is")  # RFC 6856 §2
+POP_ENGLISH = Response(True, "en in English")  # RFC 6856 §3
 POP_BYE = Response(True, "good bye")
 POP_UNKNOWN_COMMAND = Response(False, "unknown command")
 POP_LINE_TOO_LONG = Response(False, "line too long")
@@ -140,6 +143,9 @@ POP_NO_SUCH_LETTER = Response(False, "no such letter")
 POP_LETTER_DELETED = Response(False, "that letter is marked as deleted")
 POP_LOGIN_FIRST = Response(False, "log in first")
 POP_ALREADY_IN = Response(False, "you are logged in already")
+POP_NO_TLS = Response(False, "TLS is not to be had here, or has begun already")
+POP_NEEDS_TLS = Response(False, "no password before STLS")
+POP_NO_SUCH_LANGUAGE = Response(False, "that language is not spoken here")
 POP_USER_FIRST = Response(False, "USER comes before PASS")
 POP_BAD_LOGIN = Response(False, "name or password is wrong", "AUTH")  # RFC 3206 §4
 POP_IN_USE = Response(False, "another session has this maildrop open", "IN-USE")  # RFC 2449 §8.1.1

@@ -177,6 +177,14 @@ def printable(line: bytes) -> bool:
     return _PRINTABLE.fullmatch(line) is not None
 
 
+def printable_utf8(line: bytes) -> bool:
+    """Whether a line is UTF-8 without control characters."""
+    try:
+        return line.decode().isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
 def escaped(line: bytes) -> str:
     """A line as it can be shown and logged, whatever is in it."""
     return ascii(line)[2:-1]

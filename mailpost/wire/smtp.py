@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from mailpost.wire import reply
 from mailpost.wire.framing import Defect
 from mailpost.wire.reply import Reply
-from mailpost.wire.session import escaped, printable
+from mailpost.wire.session import escaped, printable, printable_utf8
 from mailpost.wire.smtp_events import TLSAsked
 from mailpost.wire.transaction import Settings, State, TransactionSession
 
@@ -83,15 +83,14 @@ class SMTPServer(TransactionSession):
         if printable(line):
             text = line.decode("ascii")
         else:
-            self._note(escaped(line))
-            utf8 = _utf8(line)
-            if utf8 is None:
+            if not printable_utf8(line):  # it may be in an argument (RFC 6531 §3)
+                self._note(escaped(line))
                 return self._wrong(reply.BAD_OCTETS)
-            text = utf8
+            text = line.decode()
         if self.transcript is not None:
             self._note(text)
         verb, _, argument = text.partition(" ")
-        command = self._verbs.get(verb.upper())
+        command = self.verbs.get(verb.upper())
         if command is None:
             return self._wrong(reply.UNKNOWN_COMMAND)
         return command(self, argument)
@@ -156,26 +155,13 @@ class SMTPServer(TransactionSession):
     def _quit(self, argument: str) -> Event | None:
         return self._wrong(reply.NO_ARGUMENT) if argument else self.end(reply.BYE, orderly=True)
 
-    _verbs: ClassVar[dict[str, Callable[[SMTPServer, str], Event | None]]] = {
+    verbs: ClassVar[dict[str, Callable[[SMTPServer, str], Event | None]]] = {
         "EHLO": _ehlo,
         "HELO": _helo,
         "STARTTLS": _tls,
-        "MAIL": TransactionSession._mail,
-        "RCPT": TransactionSession._rcpt,
-        "DATA": TransactionSession._data,
-        "BDAT": TransactionSession._bdat,
-        "RSET": TransactionSession._rset,
+        **TransactionSession.transaction_verbs,
         "NOOP": _noop,
         "QUIT": _quit,
         "VRFY": _vrfy,
         "HELP": _help,
     }
-
-
-def _utf8(line: bytes) -> str | None:
-    """A line that is UTF-8 without control characters, as only some arguments may be (RFC 6531)."""
-    try:
-        text = line.decode()
-    except UnicodeDecodeError:
-        return None
-    return text if text.isprintable() else None

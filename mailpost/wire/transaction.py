@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING, ClassVar
 
 from mailpost.wire import reply
 from mailpost.wire.chunk import ChunkReader
@@ -35,6 +36,9 @@ from mailpost.wire.smtp_events import (
     SenderOffered,
     TransactionAborted,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MAX_CHUNK_DIGITS = 15  # more octets than any disk has
 
@@ -195,6 +199,14 @@ class TransactionSession(ServerSession):
         event = self._abandon()
         self._reply(reply.OK)
         return event
+
+    transaction_verbs: ClassVar[dict[str, Callable[[TransactionSession, str], Event | None]]] = {
+        "MAIL": _mail,
+        "RCPT": _rcpt,
+        "DATA": _data,
+        "BDAT": _bdat,
+        "RSET": _rset,
+    }
 
     def _abandon(self) -> Event | None:
         """Back to READY; what the shell is to be told, if a transaction was under way."""
