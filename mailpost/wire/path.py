@@ -25,7 +25,8 @@ _QUOTED_STRING = r'"(?:[ !#-\[\]-~]|\\[ -~])*"'
 # The underscore is not in RFC 5321's grammar, but it is in the names of hosts that send honest mail.
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_\-]*[A-Za-z0-9_])?"
 _DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
-_LITERAL = r"\[[A-Za-z0-9.:]+\]"  # no zone: an address with one means something on its own host only
+# No IPv6 zone: it means something on its own host alone, and may be any text.
+_LITERAL = r"\[[A-Za-z0-9.:]+\]"
 _ROUTE = rf"@{_DOMAIN}(?:,@{_DOMAIN})*:"  # RFC 5321 §4.1.2 A-d-l: parsed, not followed
 
 _PATH = re.compile(
