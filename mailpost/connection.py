@@ -8,7 +8,12 @@ the end. ``intake`` and ``collection`` add what the events mean.
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import (
+    IAddress,
+    IOpenSSLServerConnectionCreator,
+    IReactorTime,
+    ITCPTransport,
+)
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -121,6 +126,14 @@ class Connection(Protocol):
         """Whether nobody is there any more to be answered."""
         return self._outlet is None
 
+    def begin_tls(self, context: IOpenSSLServerConnectionCreator) -> None:
+        """What follows is encrypted. The session has said so, in the clear, as its last word."""
+        assert self._outlet is not None
+        self._flush()
+        self._outlet.detach()
+        self.transport.startTLS(context)  # type: ignore[union-attr]
+        self._outlet = outlet_for(self.transport, self._outlet_drained)  # type: ignore[arg-type]
+
     def go_on(self) -> None:
         """A question was answered later than asked: take the next event."""
         if not self._pumping:
@@ -169,12 +182,12 @@ class Connection(Protocol):
 
     def _pump(self) -> None:
         """Act on every event there is, until octets, an answer or the peer's reading is waited for."""
-        session, outlet = self.session, self._outlet
-        if self._pumping or outlet is None:
+        if self._pumping:
             return
+        session = self.session
         self._pumping = True
         try:
-            while not self._holds and not outlet.full:
+            while self._outlet is not None and not (self._holds or self._outlet.full):
                 event = session.next_event()
                 if event is None:
                     break
@@ -202,18 +215,10 @@ class Connection(Protocol):
     def end(self, end: SessionEnded) -> None:
         """Send the last words and close; a peer that does not go is cut off."""
         self._flush()
-        outlet, transport = self._outlet, self.transport
-        if outlet is None or transport is None:
-            return
-        outlet.detach()
-        self.factory.idle.forget(self)
-        self.factory.closing.touch(self)
-        if end.orderly or not hasattr(transport, "loseWriteConnection"):
-            transport.loseConnection()
-        else:
-            # It may be sending still: closing now would reset the connection, and our last words would
-            # be lost on their way. So only our half is closed, and what comes is thrown away.
-            transport.loseWriteConnection()
+        if self._outlet is not None:
+            self.factory.idle.forget(self)
+            self.factory.closing.touch(self)
+            self._outlet.close(orderly=end.orderly)
 
     def shut_down(self) -> None:
         """The office closes: end now, or as soon as the question at hand is answered."""

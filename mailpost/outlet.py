@@ -31,7 +31,13 @@ class Outlet(Protocol):
         """Send, in order."""
 
     def detach(self) -> None:
-        """Before the connection is closed: what was sent will still go out."""
+        """Leave the transport alone: another outlet takes over, or the connection is being closed."""
+
+    def close(self, *, orderly: bool) -> None:
+        """Close the connection; what was sent will still go out.
+
+        :param orderly: if not, the peer may still be sending what nobody will read.
+        """
 
     def stopProducing(self) -> None:
         """The connection has gone."""
@@ -86,10 +92,20 @@ class SocketOutlet:
         self.full = False
 
     def detach(self) -> None:
-        """Before the connection is closed: what was sent will still go out."""
+        """Leave the transport alone."""
         if self.full:
             self.full = False
             self._transport.unregisterProducer()
+
+    def close(self, *, orderly: bool) -> None:
+        """Close the connection; what was sent will still go out."""
+        self.detach()
+        if orderly:
+            self._transport.loseConnection()
+        else:
+            # The peer may be sending still: closing now would reset the connection, and our last words
+            # would be lost on their way. So only our half is closed, and what comes is thrown away.
+            self._transport.loseWriteConnection()
 
 
 @implementer(IPushProducer)
@@ -124,7 +140,12 @@ class TransportOutlet:
         self.full = False
 
     def detach(self) -> None:
-        """Before the connection is closed: what was sent will still go out."""
+        """Leave the transport alone."""
         if self._attached:
             self._attached = False
             self._transport.unregisterProducer()  # type: ignore[attr-defined]  # IConsumer as well
+
+    def close(self, *, orderly: bool) -> None:  # noqa: ARG002 - TLS knows no half of a connection
+        """Close the connection; what was sent will still go out."""
+        self.detach()
+        self._transport.loseConnection()

@@ -28,9 +28,8 @@ _QUOTED_STRING = rf'"(?:[ !#-\[\]-~{_UTF8}]|\\[ -~])*"'
 _LETTER = f"A-Za-z0-9_{_UTF8}"
 _LABEL = rf"[{_LETTER}](?:[{_LETTER}\-]*[{_LETTER}])?"
 _DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
-_LITERAL = (
-    r"\[[A-Za-z0-9.:]+\]"  # no zone: an address with one means something on its own host only
-)
+# No IPv6 zone: it means something on its own host alone, and may be any text.
+_LITERAL = r"\[[A-Za-z0-9.:]+\]"
 _ROUTE = rf"@{_DOMAIN}(?:,@{_DOMAIN})*:"  # RFC 5321 §4.1.2 A-d-l: parsed, not followed
 
 _PATH = re.compile(

@@ -51,27 +51,36 @@ class Script:
             self._read(line)
 
     def _read(self, line: str) -> None:
+        kind, text = line[:2], line[3:]
         if line.startswith("#"):
             self.prose.append(line[1:].strip())
-        elif line.startswith("= "):
+        elif kind == "= ":
             *words, value = line[2:].split()
             self.settings[" ".join(words)] = value
-        elif line.startswith("C: "):
+        elif kind == "C:":
             if self.turns[-1].heard or len(self.turns) == 1:
                 self.turns.append(Turn())
-            self.turns[-1].said += _lines(line[3:])
-        elif line[3:] in (CLOSES, HANGS_UP):
-            self.ending = line[3:]
-        elif line.startswith("S: "):
-            times, text = _times(line[3:])
+            self.turns[-1].said += _lines(text)
+        elif kind == "S:":
+            self._hear(text)
+        elif line:
+            self._expect(line)
+
+    def _hear(self, text: str) -> None:
+        if text in (CLOSES, HANGS_UP):
+            self.ending = text
+        else:
+            times, text = _times(text)
             self.turns[-1].heard += [text] * times
+
+    def _expect(self, line: str) -> None:
+        if line.startswith("|"):
+            self.kept[-1].lines += [said[:-2] for said in _lines(line[2:])]
         elif match := re.fullmatch(r"kept from <(.*)> for (.*):", line):
             self.kept.append(Letter(match[1], match[2].split(", ")))
-        elif line.startswith("|"):
-            self.kept[-1].lines += [said[:-2] for said in _lines(line[2:])]
         elif match := re.fullmatch(r"let go ([0-9 ]+)", line):
             self.let_go = [int(number) for number in match[1].split()]
-        elif line:
+        else:
             raise ValueError(f"{self.name}: what is {line!r}?")
 
     @property

@@ -1,0 +1,53 @@
+"""What the server keeps of a password so that SCRAM-SHA-256 can check it (RFC 5802 §3, RFC 7677).
+
+::
+
+    salted password = PBKDF2-HMAC-SHA-256(password, salt, iterations)
+    client key      = HMAC(salted password, "Client Key")
+    stored key      = SHA-256(client key)
+    server key      = HMAC(salted password, "Server Key")
+
+Whoever has the stored key can check a client and cannot pose as one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+
+KEY_OCTETS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ScramKeys:
+    """The keys of one password."""
+
+    salt: bytes
+    iterations: int
+    stored_key: bytes = field(repr=False)
+    server_key: bytes = field(repr=False)
+
+
+def derive(password: bytes, salt: bytes, iterations: int) -> ScramKeys:
+    """Make the keys of a password that SASLprep has prepared; takes about 1 ms for 4096 iterations."""
+    salted = hashlib.pbkdf2_hmac("sha256", password, salt, iterations)
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    server_key = hmac.digest(salted, b"Server Key", "sha256")
+    return ScramKeys(salt, iterations, hashlib.sha256(client_key).digest(), server_key)
+
+
+def proves(keys: ScramKeys, proof: bytes, message: bytes) -> bool:
+    """Whether whoever made the proof knows the password of these keys.
+
+    :param proof: 32 octets.
+    :param message: what both sides have said, RFC 5802's AuthMessage.
+    """
+    signature = hmac.digest(keys.stored_key, message, "sha256")
+    client_key = bytes(a ^ b for a, b in zip(proof, signature, strict=True))
+    return hmac.compare_digest(hashlib.sha256(client_key).digest(), keys.stored_key)
+
+
+def server_signature(keys: ScramKeys, message: bytes) -> bytes:
+    """What proves to the client that we have its keys."""
+    return hmac.digest(keys.server_key, message, "sha256")
