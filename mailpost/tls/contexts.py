@@ -1,0 +1,97 @@
+"""What OpenSSL is told: versions, ciphers, and which certificate for whom.
+
+TLS 1.2 and 1.3 with forward secrecy and authenticated ciphers only (RFC 8996, RFC 9325 §4), no compression,
+no renegotiation. The groups are OpenSSL's own choice, all of them sound and the post-quantum ones among
+them as soon as it knows them. The certificate is the one for the name that was asked for (RFC 6066 §3), ECDSA
+or RSA as the client can.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from OpenSSL import SSL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mailpost.tls.certificates import KeyPair
+
+# For TLS 1.2 only; what TLS 1.3 has is all good. No CBC, no RSA key exchange, no finite field groups.
+_CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
+_OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
+_SESSION_CONTEXT = b"mailpost"
+
+
+class _Connection(SSL.Connection):
+    """Keeps the contexts that it came from, one of which OpenSSL calls back until it is closed."""
+
+    contexts: Contexts
+
+
+class Contexts:
+    """An OpenSSL context for every name, all made at one time from the certificates there were.
+
+    Sessions and tickets belong to the first one, which every connection begins with. So they are good
+    within a worker until a certificate changes, and with whichever name they began.
+    """
+
+    def __init__(self, pairs: Sequence[KeyPair], made: float) -> None:
+        self.made = made
+        by_pairs: dict[tuple[int, ...], SSL.Context] = {}
+        self._by_name: dict[str, SSL.Context] = {}
+        first = {pairs[0].kind: pairs[0]}
+        for pair in pairs:
+            if set(pair.description.names) & set(pairs[0].description.names):
+                first.setdefault(pair.kind, pair)
+        for name in {name for pair in pairs for name in pair.description.names}:
+            # Of one kind the first that is listed counts.
+            chosen = {pair.kind: pair for pair in reversed(pairs) if name in pair.description.names}
+            key = tuple(sorted(map(id, chosen.values())))
+            if key not in by_pairs:
+                by_pairs[key] = make_context(list(chosen.values()))
+            self._by_name[name] = by_pairs[key]
+        self._first = make_context(list(first.values()))
+        self._first.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
+        self._first.set_tlsext_servername_callback(self._choose)
+
+    def connection(self) -> SSL.Connection:
+        """A new connection."""
+        connection = _Connection(self._first)
+        connection.contexts = self
+        return connection
+
+    def _choose(self, connection: SSL.Connection) -> None:
+        """The client has named the server: show the certificate of that name, if there is one."""
+        asked = connection.get_servername()
+        if asked is None:
+            return
+        name = asked.decode("ascii", "replace").lower().rstrip(".")
+        context = self._by_name.get(name) or self._by_name.get(f"*.{name.partition('.')[2]}")
+        if context is not None:
+            connection.set_context(context)
+
+
+def make_context(pairs: Sequence[KeyPair]) -> SSL.Context:
+    """A context with these certificates, one of a kind.
+
+    :raises SSL.Error: OpenSSL does not take one.
+    :raises OSError: there is no room for a temporary file.
+    """
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_cipher_list(_CIPHERS)
+    context.set_options(_OPTIONS)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # an idle connection need not hold 34 KB
+    context.set_session_id(_SESSION_CONTEXT)
+    for pair in pairs:
+        # Only from a file does OpenSSL take a chain for each of several certificates; and the files
+        # themselves may have changed since they were checked.
+        with TemporaryDirectory() as folder:
+            chain = Path(folder, "chain.pem")
+            chain.write_bytes(pair.pem)
+            context.use_certificate_chain_file(str(chain))
+        context.use_privatekey(pair.key)
+    return context
