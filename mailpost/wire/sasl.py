@@ -10,8 +10,8 @@
     PLAIN               RFC 4616                passwords                               no listeners
     LOGIN               draft-murchison         passwords                               no listeners
 
-SMTP (RFC 4954) and POP3 (RFC 5034) frame the exchange: base64, ``=`` for an empty initial response, ``*`` to give
-up. Drive it so::
+SMTP (RFC 4954) and POP3 (RFC 5034) frame the exchange: base64, ``=`` for an empty initial response, ``*`` to
+give up. Drive it so::
 
     step = start("PLAIN").step(initial response or None)
     Challenge         say it, give what comes back to exchange.step
@@ -26,7 +26,7 @@ from enum import Flag, auto
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mailpost.wire.base64 import decode_base64, encode_base64
+from mailpost.wire.sasl_base64 import decode_base64, encode_base64
 from mailpost.wire.sasl_oauth import OAuthBearer, TokenTerms, XOAuth2
 from mailpost.wire.sasl_plain import Login, Plain
 from mailpost.wire.scram import Scram, ScramPlus, fresh_nonce

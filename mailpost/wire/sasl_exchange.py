@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
-from mailpost.wire.saslprep import Prohibited, saslprep
 from mailpost.wire.sasl_events import (
     Accepted,
     Challenge,
@@ -26,6 +25,7 @@ from mailpost.wire.sasl_events import (
     Rejected,
     TokenOffered,
 )
+from mailpost.wire.saslprep import Prohibited, saslprep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

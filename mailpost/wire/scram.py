@@ -8,9 +8,9 @@
     S: v=<signature>                     the proof that we have its keys
     C:                                                              -> Accepted
 
-SMTP and POP3 have no room for the signature in their last reply (RFC 4954 §4, RFC 5034 §4): it is a challenge,
-answered with nothing. For the same reason no ``e=`` is said: a failure is the protocol's own reply, the same
-for all, and says nothing of who exists.
+SMTP and POP3 have no room for the signature in their last reply (RFC 4954 §4, RFC 5034 §4): it is a
+challenge, answered with nothing. No ``e=`` is said: a failure is the protocol's own reply, the same for all,
+and says nothing of who exists.
 
 The password itself is never sent. With a binding the proof holds for this TLS connection alone: who sits
 between two of them gains nothing, nor does one who hides the binding from the client (flag ``y``).
@@ -22,7 +22,7 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING, ClassVar
 
-from mailpost.wire.base64 import encode_base64
+from mailpost.wire.sasl_base64 import encode_base64
 from mailpost.wire.sasl_events import Accepted, Challenge, KeysAsked, Reason
 from mailpost.wire.sasl_exchange import Exchange, Refusal
 from mailpost.wire.scram_keys import ScramKeys, proves, server_signature

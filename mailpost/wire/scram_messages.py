@@ -13,8 +13,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from mailpost.wire.base64 import decode_base64
 from mailpost.wire.gs2 import Header, parse_header, sasl_name
+from mailpost.wire.sasl_base64 import decode_base64
 from mailpost.wire.sasl_events import Reason
 from mailpost.wire.sasl_exchange import Refusal, decoded
 from mailpost.wire.scram_keys import KEY_OCTETS
