@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from mailpost.outcome import MaildropInUse, TemporaryFailure
 from mailpost.store.errors import DiskFull, StoreError
+from mailpost.store.sqlite import WAITS_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mailpost.store.turns import TurnLock
 
 T = TypeVar("T")
+BRIEFLY_MS = 20  # to wait for whoever reads the old pages
 AGAIN = 1.0  # seconds from one attempt to reopen to the next
 ITS_OWN = (
     apsw.ConstraintError,
@@ -80,14 +82,17 @@ class Writer:
         self._seconds = seconds
         self._db: apsw.Connection | None = engine.writer()
         self._tried = float("-inf")
+        self._closed = False
 
     def perform(self, operations: Sequence[Operation[Any]]) -> list[Any]:
         """Run them as one transaction; an answer for each, a Failure where it was not done."""
         try:
             return self._transaction(self._trusted(), operations)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told to those it concerns
-            if isinstance(error, apsw.Error) and not isinstance(error, ITS_OWN):
-                self._distrust(error)
+            if isinstance(error, apsw.BusyError):
+                error = TemporaryFailure(f"somebody else keeps the store: {error}")
+            elif isinstance(error, apsw.Error) and not isinstance(error, ITS_OWN):
+                self.distrust(error)
                 error = TemporaryFailure(f"the store could not be written: {error}")
             elif (len(operations) > 1 or isinstance(error, Anew)) and not isinstance(
                 error, TemporaryFailure
@@ -101,8 +106,13 @@ class Writer:
 
         :raises apsw.Error: not now.
         """
-        with self._turns:
-            return self._trusted().wal_checkpoint(mode=mode)
+        db = self._trusted()
+        db.set_busy_timeout(BRIEFLY_MS)
+        try:
+            with self._turns:
+                return db.wal_checkpoint(mode=mode)
+        finally:
+            db.set_busy_timeout(WAITS_MS)
 
     def log_pages(self) -> tuple[int, int]:
         """Pages in the write-ahead log, and how many of them have been copied already."""
@@ -110,9 +120,11 @@ class Writer:
 
     def close(self) -> None:
         """Close the connection. Harmless when repeated."""
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+        self._closed = True
+        db, self._db = self._db, None
+        if db is not None:
+            with suppress(apsw.Error):
+                db.close()
 
     def _transaction(self, db: apsw.Connection, operations: Sequence[Operation[Any]]) -> list[Any]:
         kind = type(operations[0])
@@ -131,6 +143,8 @@ class Writer:
         return answers
 
     def _trusted(self) -> apsw.Connection:
+        if self._closed:
+            raise TemporaryFailure("the store is closed")
         if self._db is None:
             now = self._seconds()
             if now - self._tried < AGAIN:
@@ -150,7 +164,8 @@ class Writer:
             raise
         return db
 
-    def _distrust(self, error: apsw.Error) -> None:
+    def distrust(self, error: apsw.Error) -> None:
+        """A write or a sync has failed: promise nothing until all is known to be on the disk."""
         self.log.error("a write to the store failed, it will be reopened: {error}", error=error)
         db, self._db = self._db, None
         if db is not None:
