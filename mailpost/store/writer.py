@@ -158,7 +158,9 @@ class Writer:
         db = self._engine.writer()
         try:
             with self._turns:
-                db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                left = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            if left != (0, 0):
+                raise apsw.BusyError(f"the log could not be emptied: {left}")
         except BaseException:
             db.close()
             raise
