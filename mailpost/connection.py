@@ -106,13 +106,15 @@ class Connection(Protocol):
         if self._outlet is not None:
             self._outlet.stopProducing()
             self._outlet = None
-        if self._admitted:
-            self._admitted = False
-            self.factory.depart(self)
-            self.gone()
         self.factory.idle.forget(self)
         self.factory.closing.forget(self)
         self._outlet_drained()
+        if self._admitted:
+            self._admitted = False
+            try:
+                self.gone()
+            finally:
+                self.factory.depart(self)  # the last: whoever waits for it may close the store
 
     # For the dialects -----------------------------------------------------------------------------
 
@@ -175,16 +177,17 @@ class Connection(Protocol):
         self._pumping = True
         try:
             while not self._holds and not outlet.full:
+                if self._leaving and session.asked is None:
+                    break
                 event = session.next_event()
                 if event is None:
                     break
                 if session.unsent >= MAX_UNSENT or isinstance(event, OutputWaiting):
                     self._flush()
-                end = event if isinstance(event, SessionEnded) else self.act(event)
-                if end is not None:
-                    self.end(end)
-        except Exception:  # noqa: BLE001 - a fault of ours is never the end of a session
+                self._act_on(event)
+        except Exception:  # noqa: BLE001 - the engine itself has failed: it cannot go on
             self.unexpected(Failure())
+            self._leaving = True
         finally:
             self._pumping = False
         self._flush()
@@ -193,6 +196,14 @@ class Connection(Protocol):
         if self._paused and session.buffered < MAX_BUFFERED and self._outlet is not None:
             self._paused = False
             self.transport.resumeProducing()  # type: ignore[union-attr]
+
+    def _act_on(self, event: Event) -> None:
+        try:
+            end = event if isinstance(event, SessionEnded) else self.act(event)
+            if end is not None:
+                self.end(end)
+        except Exception:  # noqa: BLE001 - a fault of ours is never the end of a session
+            self.unexpected(Failure())
 
     def _flush(self) -> None:
         octets = self.session.take_output()
@@ -262,7 +273,8 @@ class ConnectionFactory(Factory):
         self, addr: IAddress | None
     ) -> Connection:
         """A connection for a peer that has come."""
-        connection = self.connection(str(getattr(addr, "host", "") or ""))
+        host = str(getattr(addr, "host", "") or "")
+        connection = self.connection(host.removeprefix("::ffff:"))  # IPv4 at a socket for both
         connection.factory = self
         return connection
 
