@@ -84,7 +84,7 @@ class Connection(Protocol):
             if self.factory.transcripts:
                 self.session.transcript = self._transcribe
             self.greet()
-            self._flush()
+            self.flush()
         else:
             self.end(self.refuse())
 
@@ -150,7 +150,7 @@ class Connection(Protocol):
 
     async def taken(self) -> None:
         """Send what is there, and wait until the peer has taken it (or has gone)."""
-        self._flush()
+        self.flush()
         if self._outlet is not None and self._outlet.full:
             self._drained = Deferred()
             await self._drained
@@ -183,14 +183,14 @@ class Connection(Protocol):
                 if event is None:
                     break
                 if session.unsent >= MAX_UNSENT or isinstance(event, OutputWaiting):
-                    self._flush()
+                    self.flush()
                 self._act_on(event)
         except Exception:  # noqa: BLE001 - the engine itself has failed: it cannot go on
             self.unexpected(Failure())
             self._leaving = True
         finally:
             self._pumping = False
-        self._flush()
+        self.flush()
         if self._leaving and session.asked is None and not session.closed:
             self.end(self.close_down())
         if self._paused and session.buffered < MAX_BUFFERED and self._outlet is not None:
@@ -205,14 +205,15 @@ class Connection(Protocol):
         except Exception:  # noqa: BLE001 - a fault of ours is never the end of a session
             self.unexpected(Failure())
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what is there."""
         octets = self.session.take_output()
         if octets and self._outlet is not None:
             self._outlet.send(octets)
 
     def end(self, end: SessionEnded) -> None:
         """Send the last words and close; a peer that does not go is cut off."""
-        self._flush()
+        self.flush()
         outlet, transport = self._outlet, self.transport
         if outlet is None or transport is None:
             return

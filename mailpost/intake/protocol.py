@@ -204,6 +204,11 @@ class SMTPConnection(Connection):
         answer = (
             Reply(250, "2.0.0", f"kept as {envelope.trace}") if failed is None else failed.reply
         )
+        self._letters += failed is None
+        self._forget()
+        if not self.session.closed:
+            self.session.answer(answer)
+            self.flush()  # whoever waits for it need not wait for the log as well
         _log.info(
             "letter {trace} from <{sender}> to {recipients}, {octets} octets, by {peer}: {outcome}",
             trace=envelope.trace,
@@ -213,10 +218,6 @@ class SMTPConnection(Connection):
             peer=self.peer,
             outcome="kept" if failed is None else f"{answer} ({failed.reason})",
         )
-        self._letters += failed is None
-        self._forget()
-        if not self.session.closed:
-            self.session.answer(answer)
 
     def _abort(self, event: TransactionAborted) -> None:
         if event.refusal is not None and self._envelope is not None:
