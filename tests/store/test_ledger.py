@@ -147,6 +147,7 @@ class Threaded(Office):
 
     def run_reactor_until(self, done):
         while not done():
+            self.clock.advance(0)
             assert self.rung.acquire(timeout=10)
             function, args = self.reactor.pop(0)
             function(*args)
