@@ -126,8 +126,8 @@ class Draft:
             return post.refused(_trouble(error))
         post.parcel = parcel.name
         outcomes = await self._delivery.ledger.submit(post)
-        if not any(isinstance(outcome, Delivered) for outcome in outcomes):
-            parcel.discard()
+        if not post.in_doubt and not any(isinstance(each, Delivered) for each in outcomes):
+            parcel.discard()  # one in doubt is left to the sweeper, when this process has ended
         return outcomes
 
     def abort(self) -> None:

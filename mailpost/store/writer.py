@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailpost.outcome import MaildropInUse, TemporaryFailure
-from mailpost.store.errors import DiskFull, StoreError
+from mailpost.store.errors import DiskFull, InDoubt, StoreError
 from mailpost.store.sqlite import WAITS_MS
 
 if TYPE_CHECKING:
@@ -89,17 +89,26 @@ class Writer:
         try:
             return self._transaction(self._trusted(), operations)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told to those it concerns
-            if isinstance(error, apsw.BusyError):
-                error = TemporaryFailure(f"somebody else keeps the store: {error}")
-            elif isinstance(error, apsw.Error) and not isinstance(error, ITS_OWN):
-                self.distrust(error)
-                error = TemporaryFailure(f"the store could not be written: {error}")
-            elif (len(operations) > 1 or isinstance(error, Anew)) and not isinstance(
-                error, TemporaryFailure
-            ):
-                # One of them is at fault, or too much for the disk: each by itself, then.
-                return [answer for each in operations for answer in self.perform([each])]
-            return [self._refuse(each, error) for each in operations]
+            trouble = self._judge(error)
+            alone = len(operations) == 1 and not isinstance(error, Anew)
+            if alone or isinstance(trouble, TemporaryFailure):
+                return [self._refuse(each, trouble) for each in operations]
+        # One of them is at fault, or all are too much for the disk: each by itself, then.
+        return [self._perform_one(each) for each in operations]
+
+    def _perform_one(self, operation: Operation[Any]) -> Any:
+        try:
+            return self._transaction(self._trusted(), [operation])[0]
+        except Exception as error:  # noqa: BLE001 - it is told
+            return self._refuse(operation, self._judge(error))
+
+    def _judge(self, error: Exception) -> Exception:
+        if isinstance(error, apsw.BusyError):
+            return TemporaryFailure(f"somebody else keeps the store: {error}")
+        if isinstance(error, apsw.Error) and not isinstance(error, ITS_OWN):
+            self.distrust(error)
+            return InDoubt(f"the store could not be written: {error}")
+        return error
 
     def checkpoint(self, mode: int) -> tuple[int, int]:
         """Checkpoint in this process's turn; pages in the write-ahead log, and how many are done.
@@ -159,11 +168,12 @@ class Writer:
         try:
             with self._turns:
                 left = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            if left != (0, 0):
-                raise apsw.BusyError(f"the log could not be emptied: {left}")
         except BaseException:
             db.close()
             raise
+        if left != (0, 0):
+            db.close()
+            raise TemporaryFailure(f"the write-ahead log could not be emptied: {left}")
         return db
 
     def distrust(self, error: apsw.Error) -> None:

@@ -90,3 +90,13 @@ def test_thread(tmp_path, monkeypatch):
     office.open_store()
     assert len(office.open(office.accounts.find("alice")).sizes) == 10 * LOOK
     office.store.close()
+
+
+def test_thread_that_fails_is_told(busy):
+    """A checkpoint that fails in its thread puts the disk in doubt, as any write that fails."""
+    watched = busy.ledger._checkpoints
+    watched._error = apsw.IOError("broken")
+    watched._due = True
+    before = busy.ledger._writer._db
+    busy.busy(2)
+    assert busy.ledger._writer._db is not before

@@ -15,6 +15,7 @@ from mailpost.store import parcels
 from mailpost.store.delivery import ROW
 from mailpost.store.parcelstream import PORTION
 from mailpost.store.posting import SMALL
+from mailpost.store.space import FRESH
 from mailpost.wire import reply
 
 from .conftest import POSTMARK, Office, now
@@ -279,3 +280,14 @@ def test_intake_goes_on_where_writing_failed(slow):
     slow.work()
     assert codes(now(outcomes)) == [451]
     assert parcel_files(slow) == []
+
+
+def test_parcel_stops_at_the_reserve(office, alice):
+    """A long letter does not eat the reserve of free disk: it is answered 452, and leaves nothing."""
+    draft = office.draft(b"x" * (ROW + 1))
+    office.store.space.reserve = 1 << 62
+    office.clock.advance(FRESH)
+    draft.write(b"x" * PORTION)
+    outcomes = draft.commit(Envelope("t", None), [Copy(alice.maildrop, b"")], Traits(), atomic=True)
+    assert codes(now(outcomes)) == [452]
+    assert parcel_files(office) == []

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 
 from mailpost.outcome import TemporaryFailure
 from mailpost.store.ledger import BATCH
-from mailpost.store.writer import Operation
+from mailpost.store.writer import Anew, Operation
 
 from .conftest import Office, now
 
@@ -187,3 +187,38 @@ def test_close_drains_the_thread(threaded):
     threaded.run_reactor_until(lambda: all(each.called for each in waiting))
     threaded.open_store()
     assert len(notes(threaded)) == 300
+
+
+def test_batch_gathers_until_the_reactor_is_through(office, monkeypatch):
+    """Where several are busy the thread is rung once for all that came at once; alone, at once."""
+    rung = []
+    monkeypatch.setattr(office.ledger, "_ring", lambda: rung.append(1))
+    monkeypatch.setattr(office.ledger, "_thread", object())
+    office.ledger.submit(Note("a"))
+    assert len(rung) == 1
+    office.ledger.submit(Note("b"))
+    office.ledger.turn()
+    for n in range(10):
+        office.ledger.submit(Note(f"n{n}"))
+    assert len(rung) == 2
+    office.clock.advance(0)
+    assert len(rung) == 3
+    office.ledger.turn()
+    office.ledger.submit(Note("c"))
+    office.ledger.turn()
+    monkeypatch.undo()
+    assert len(notes(office)) == 13
+
+
+def test_operation_that_keeps_failing(office):
+    """An operation that asks to be applied anew, again and again, is refused in the end."""
+
+    class Undecided(Operation):
+        @classmethod
+        def apply(cls, db, operations):
+            raise Anew
+
+    undecided = office.ledger.submit(Undecided())
+    office.turn()
+    with pytest.raises(TemporaryFailure, match="Anew"):
+        now(undecided)

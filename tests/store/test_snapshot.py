@@ -211,3 +211,12 @@ def test_hundred_thousand_letters(office, alice):
     assert snapshot.uidl(99_999).endswith(b".186a0")
     assert sys.getsizeof(snapshot.sizes) + sys.getsizeof(snapshot._places.numbers) < 900_000
     assert took < 0.5  # some 35 ms; a busy machine may take longer
+
+
+def test_maildrop_that_cannot_be_listed(office, alice):
+    """Where even a short look fails the maildrop is not left locked."""
+    office.store._finder.close()
+    maildrop = office.store.maildrop(alice)
+    for _ in range(2):
+        with pytest.raises(TemporaryFailure):
+            maildrop.open()

@@ -5,6 +5,8 @@ import stat
 
 import apsw
 import pytest
+from twisted.internet.defer import execute
+from twisted.internet.task import Clock
 
 from mailpost.store import (
     NewerStore,
@@ -13,6 +15,7 @@ from mailpost.store import (
     StoreError,
     UnusableStore,
     create_store,
+    open_store,
     schema,
     sqlite,
 )
@@ -188,3 +191,26 @@ def test_settings_of_the_database(office):
     assert writer.pragma("journal_mode") == "wal"
     assert writer.pragma("synchronous") == 2  # FULL
     assert writer.pragma("auto_vacuum") == 2  # INCREMENTAL
+
+
+def test_create_where_there_is_none(tmp_path):
+    """A store may be made as it is opened."""
+    settings = {"clock": Clock(), "call_in_reactor": print, "defer_to_thread": execute}
+    for _ in range(2):
+        store = open_store(tmp_path / "mail.db", create=True, **settings)
+        assert store.accounts.find("postmaster") is not None
+        store.close()
+
+
+def test_start_and_close(office, alice):
+    """A store that works by itself stops within a moment."""
+    office.deliver(b"hello\r\n", alice)
+    office.store.start()
+    office.store.close()
+    assert office.clock.getDelayedCalls() == []
+
+
+def test_system_without_mountinfo(monkeypatch, tmp_path):
+    """Where the system does not tell what a folder is on, it is taken to be local."""
+    monkeypatch.setattr(sqlite, "file_system", lambda folder: "")
+    create_store(tmp_path / "mail.db")

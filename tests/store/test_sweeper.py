@@ -209,3 +209,19 @@ def test_stopped_sweeper_leaves_no_call(swept):
     swept.store.close()
     assert swept.clock.getDelayedCalls() == []
     assert now(swept.store.accounts._locks.close()) is None
+
+
+def test_search_goes_on_while_sweeping(swept):
+    """A search that falls due while there is sweeping to do is left out, and the next is made."""
+    bob = swept.accounts.add("bob", None)
+    swept.deliver(b"x\r\n", bob)
+    swept.let_go(bob, 0)
+    swept.clock.advance(SOON)
+    assert swept.store.sweeper._sweeping is not None
+    swept.clock.advance(AGAIN)
+    sweep(swept)
+    swept.deliver(b"x\r\n", bob)
+    swept.accounts.remove("bob")
+    swept.clock.advance(AGAIN)
+    sweep(swept)
+    assert counts(swept) == [0, 0, 0, 0]

@@ -6,6 +6,7 @@ import pytest
 from mailpost.outcome import Delivered, TemporaryFailure, TryLater
 from mailpost.store import writer
 from mailpost.store.checkpoints import LOOK
+from mailpost.store.delivery import ROW
 from mailpost.wire import reply
 
 from .conftest import Office, now
@@ -87,6 +88,19 @@ def test_failed_write_or_sync(office, alice, disk, what):
     assert codes(office.deliver(b"third\r\n", alice)) == [250]
     bodies = [letter.partition(b"\r\n")[2] for letter in office.letters(alice)]
     assert bodies in ([b"first\r\n", b"third\r\n"], [b"first\r\n", b"second\r\n", b"third\r\n"])
+
+
+def test_parcel_in_doubt_is_kept(office, alice, disk):
+    """A letter whose commit is in doubt might be found after a crash: then its parcel is there."""
+    disk.fail = lambda _, kind, what: kind == "wal" and what == "sync" and apsw.IOError("broken")
+    assert codes(office.deliver(b"x" * (ROW + 1), alice)) == [451]
+    disk.fail = None
+    folder = office.path.with_name("mail.db.parcels")
+    assert len(list(folder.iterdir())) == 1
+    letters = len(office.letters(alice))
+    office.restart()
+    office.store.sweeper.remove_orphans()
+    assert len(list(folder.iterdir())) == len(office.letters(alice)) == letters
 
 
 def test_nothing_is_promised_until_a_checkpoint_succeeds(office, alice, disk):
