@@ -16,7 +16,7 @@ in the maildrop are counted after each run, and what fails is named with its rea
 ``intake_rows``          letters in: rates, latency of the 250
 ``collection_rows``      letters out: sessions, RETR, large maildrops, idle sessions
 ``systems``              what a system under test is; starting and stopping it
-``mailpost_system``      mailpost
+``mailpost_system``      mailpost, with ``mailpost_users``
 ``postfix_dovecot``      Postfix and Dovecot, with ``postfix_dovecot_files``
 ``keeper``               a server's parent, which no exited process escapes
 ``processes``            processor time and memory of a family of processes

@@ -83,12 +83,15 @@ def send(system: System, mailing: Mailing) -> float:
         f"127.0.0.1:{system.smtp_port}",
     ]
     begun = time.monotonic()
-    result = subprocess.run(
-        command, capture_output=True, text=True, timeout=LOAD_SECONDS, check=False
-    )
+    try:
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=LOAD_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise BenchmarkError(f"smtp-source did not end within {LOAD_SECONDS} s") from None
     # It warns of a reply it did not expect and may go on: then it is no measurement.
     if result.returncode or result.stderr.strip():
-        raise BenchmarkError(f"smtp-source: {result.stderr.strip() or result.returncode}")
+        raise BenchmarkError(result.stderr.strip() or f"smtp-source ended with {result.returncode}")
     system.settle()
     return time.monotonic() - begun
 
@@ -119,7 +122,6 @@ class Load:
         assert self._process.stderr is not None
         line = self._process.stdout.readline()
         if not line:
-            self._system.check_alive()
             raise BenchmarkError(self._process.stderr.read().strip() or "the load program ended")
         return line
 

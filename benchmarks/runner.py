@@ -72,7 +72,7 @@ def _take(step: Step, plan: Plan, result: Result) -> Sample | None:
         sample = step.row.measure(step.system, plan)
     except BenchmarkError as failure:
         # Half a row would be compared with a whole one: what was measured before goes too.
-        result.failures[name] = str(failure)
+        result.failures[name] = step.system.obituary() or str(failure)
         result.samples.pop(name, None)
         return None
     result.samples.setdefault(name, []).append(sample)

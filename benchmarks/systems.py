@@ -132,10 +132,11 @@ class System(ABC):
         """Memory of all the system's living processes."""
         return processes.memory([keeper.pid for keeper in self._keepers])
 
-    def check_alive(self) -> None:
-        """Raise when a server has ended by itself."""
-        if any(keeper.poll() is not None for keeper in self._keepers):
-            raise BenchmarkError(f"{self.name} has ended by itself:\n{self.last_words()}")
+    def obituary(self) -> str | None:
+        """Tell that a server has ended by itself, and its last words; None when all are alive."""
+        if all(keeper.poll() is None for keeper in self._keepers):
+            return None
+        return f"a server has ended by itself; its last words:\n{self.last_words()}"
 
     def last_words(self) -> str:
         """Give the end of the servers' output, to tell why something failed."""
@@ -145,7 +146,8 @@ class System(ABC):
     def _await_greeting(self, port: int) -> None:
         limit = time.monotonic() + START_SECONDS
         while time.monotonic() < limit:
-            self.check_alive()
+            if obituary := self.obituary():
+                raise BenchmarkError(f"{self.name}: {obituary}")
             try:
                 with socket.create_connection(("127.0.0.1", port), 5) as connection:
                     connection.settimeout(5)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Config", "ConfigError", "Limits", "Listen", "Office", "domain_name", "find", "load"]
 
+BACKLOG = 1024  # connections that may wait to be accepted
 SEARCHED = ("mailpost.toml", "/etc/mailpost/mailpost.toml")
 
 _T = TypeVar("_T")
@@ -191,6 +192,18 @@ class Listen(_Table):
     tls: Annotated[Literal["none"], BeforeValidator(_no_tls_yet)] = Field(
         default="none", description="none"
     )
+
+    @property
+    def description(self) -> str:
+        """The endpoint for Twisted, with room for as many as may come at once.
+
+        Twisted's own backlog is 50; whoever comes beyond it waits a second, and a relay that empties
+        its queue brings more.
+        """
+        parts = endpoint.parse(self.endpoint)
+        if "backlog" in parts or parts["type"] == "systemd":
+            return self.endpoint
+        return f"{self.endpoint}:backlog={BACKLOG}"
 
     @property
     def interface(self) -> str:

@@ -89,7 +89,7 @@ class Connection(Protocol):
             if self.factory.transcripts:
                 self.session.transcript = self._transcribe
             self.greet()
-            self._flush()
+            self.flush()
         else:
             self.end(self.refuse())
 
@@ -111,13 +111,15 @@ class Connection(Protocol):
         if self._outlet is not None:
             self._outlet.stopProducing()
             self._outlet = None
-        if self._admitted:
-            self._admitted = False
-            self.factory.depart(self)
-            self.gone()
         self.factory.idle.forget(self)
         self.factory.closing.forget(self)
         self._outlet_drained()
+        if self._admitted:
+            self._admitted = False
+            try:
+                self.gone()
+            finally:
+                self.factory.depart(self)  # the last: whoever waits for it may close the store
 
     # For the dialects -----------------------------------------------------------------------------
 
@@ -129,7 +131,7 @@ class Connection(Protocol):
     def begin_tls(self, context: IOpenSSLServerConnectionCreator) -> None:
         """What follows is encrypted. The session has said so, in the clear, as its last word."""
         assert self._outlet is not None
-        self._flush()
+        self.flush()
         self._outlet.detach()
         self.transport.startTLS(context)  # type: ignore[union-attr]
         self._outlet = outlet_for(self.transport, self._outlet_drained)  # type: ignore[arg-type]
@@ -161,7 +163,7 @@ class Connection(Protocol):
 
     async def taken(self) -> None:
         """Send what is there, and wait until the peer has taken it (or has gone)."""
-        self._flush()
+        self.flush()
         if self._outlet is not None and self._outlet.full:
             self._drained = Deferred()
             await self._drained
@@ -188,33 +190,43 @@ class Connection(Protocol):
         self._pumping = True
         try:
             while self._outlet is not None and not (self._holds or self._outlet.full):
+                if self._leaving and session.asked is None:
+                    break
                 event = session.next_event()
                 if event is None:
                     break
                 if session.unsent >= MAX_UNSENT or isinstance(event, OutputWaiting):
-                    self._flush()
-                end = event if isinstance(event, SessionEnded) else self.act(event)
-                if end is not None:
-                    self.end(end)
-        except Exception:  # noqa: BLE001 - a fault of ours is never the end of a session
+                    self.flush()
+                self._act_on(event)
+        except Exception:  # noqa: BLE001 - the engine itself has failed: it cannot go on
             self.unexpected(Failure())
+            self._leaving = True
         finally:
             self._pumping = False
-        self._flush()
+        self.flush()
         if self._leaving and session.asked is None and not session.closed:
             self.end(self.close_down())
         if self._paused and session.buffered < MAX_BUFFERED and self._outlet is not None:
             self._paused = False
             self.transport.resumeProducing()  # type: ignore[union-attr]
 
-    def _flush(self) -> None:
+    def _act_on(self, event: Event) -> None:
+        try:
+            end = event if isinstance(event, SessionEnded) else self.act(event)
+            if end is not None:
+                self.end(end)
+        except Exception:  # noqa: BLE001 - a fault of ours is never the end of a session
+            self.unexpected(Failure())
+
+    def flush(self) -> None:
+        """Send what is there."""
         octets = self.session.take_output()
         if octets and self._outlet is not None:
             self._outlet.send(octets)
 
     def end(self, end: SessionEnded) -> None:
         """Send the last words and close; a peer that does not go is cut off."""
-        self._flush()
+        self.flush()
         if self._outlet is not None:
             self.factory.idle.forget(self)
             self.factory.closing.touch(self)
@@ -267,7 +279,8 @@ class ConnectionFactory(Factory):
         self, addr: IAddress | None
     ) -> Connection:
         """A connection for a peer that has come."""
-        connection = self.connection(str(getattr(addr, "host", "") or ""))
+        host = str(getattr(addr, "host", "") or "")
+        connection = self.connection(host.removeprefix("::ffff:"))  # IPv4 at a socket for both
         connection.factory = self
         return connection
 

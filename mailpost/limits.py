@@ -8,12 +8,10 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from twisted.internet.task import LoopingCall
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twisted.internet.interfaces import IReactorTime
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 MAX_BUFFERED = 128 * 1024
 """Octets of input that wait for their turn, per connection; at this many no more is read."""
@@ -91,24 +89,26 @@ class IdleWatch(Generic[T]):
         self._seconds = seconds
         self._expired = expired
         self._heard: dict[T, float] = {}
-        self._ticking = LoopingCall(self._tick)
-        self._ticking.clock = clock
+        self._next: IDelayedCall | None = None
 
     def touch(self, who: T) -> None:
         """Somebody was heard; watching begins with the first time."""
         heard = self._heard
         heard.pop(who, None)
         heard[who] = self._clock.seconds()
-        if not self._ticking.running:
-            self._ticking.start(_TICK, now=False)
+        if self._next is None:
+            self._next = self._clock.callLater(_TICK, self._tick)
 
     def forget(self, who: T) -> None:
         """Somebody has gone. Harmless when repeated."""
         self._heard.pop(who, None)
-        if not self._heard and self._ticking.running:
-            self._ticking.stop()
+        if not self._heard and self._next is not None:
+            self._next.cancel()
+            self._next = None
 
     def _tick(self) -> None:
+        # First, since `expired` may touch or forget whom it likes, and may raise.
+        self._next = self._clock.callLater(_TICK, self._tick)
         limit = self._clock.seconds() - self._seconds
         late = []
         for who, heard in self._heard.items():

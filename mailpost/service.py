@@ -130,7 +130,7 @@ class PostOffice(Service):
             door.port = port
 
         listening: Deferred[IListeningPort] = serverFromString(
-            self._reactor, door.listen.endpoint
+            self._reactor, door.listen.description
         ).listen(door)
         return listening.addCallback(bound)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mailpost import config
-from mailpost.config import ConfigError, Limits, Office
+from mailpost.config import ConfigError, Limits, Listen, Office
 
 GOOD = """
 [office]
@@ -242,8 +242,11 @@ def test_any_table(data):
         try:
             config.load(Path(__file__))
         except ConfigError as error:
-            assert error.mistakes
-            assert all(mistake.isprintable() for mistake in error.mistakes)
+            told = error.mistakes
+        else:
+            return
+    assert told
+    assert all(mistake.isprintable() for mistake in told)
 
 
 @given(st.text(max_size=60))
@@ -254,3 +257,18 @@ def test_any_text(tmp_path, text):
     file.write_text(text, encoding="utf-8", errors="surrogatepass")
     with pytest.raises(ConfigError):
         config.load(file)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "description"),
+    [
+        ("tcp:25", "tcp:25:backlog=1024"),
+        ("unix:/run/mailpost", "unix:/run/mailpost:backlog=1024"),
+        ("tcp:25:backlog=7", "tcp:25:backlog=7"),
+        ("systemd:domain=INET:index=0", "systemd:domain=INET:index=0"),
+    ],
+)
+def test_many_may_come_at_once(endpoint: str, description: str) -> None:
+    """A listener has room for 1024 who wait, where the configuration does not say otherwise."""
+    listen = Listen.model_validate({"protocol": "smtp", "endpoint": endpoint})
+    assert listen.description == description

@@ -11,7 +11,10 @@ import hmac
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.checkers import (
+    ICredentialsChecker,
+    InMemoryUsernamePasswordDatabaseDontUse,
+)
 from twisted.cred.credentials import IUsernameHashedPassword, IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -151,3 +154,17 @@ class AnyOf:
                 if isinstance(failure, UnauthorizedLogin):
                     failure = error
         raise failure
+
+
+def in_octets(checker: ICredentialsChecker) -> ICredentialsChecker:
+    """Make a checker take names as they come off the wire.
+
+    Twisted's own plugin ``memory:`` keeps the names it was given as text, and would know nobody.
+    """
+    if isinstance(checker, InMemoryUsernamePasswordDatabaseDontUse):
+        users: dict[Any, bytes] = checker.users
+        checker.users = {
+            name.encode() if isinstance(name, str) else name: password
+            for name, password in users.items()
+        }
+    return checker

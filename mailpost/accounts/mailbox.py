@@ -197,9 +197,11 @@ class Pieces:
 
 def as_sent(file: IO[bytes]) -> Iterator[bytes]:
     """Read a letter with every line end made CRLF, the last one too."""
+    # Twisted's own Maildir opens its files as text, which would lose octets that are not UTF-8.
+    octets: IO[bytes] = getattr(file, "buffer", file)
     held = b""  # a CR at the end of a piece: the LF may come with the next one
     last = b""
-    while piece := file.read(_PIECE):
+    while piece := octets.read(_PIECE):
         text = held + piece
         held = b"\r" if text.endswith(b"\r") else b""
         text = text.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

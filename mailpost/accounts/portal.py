@@ -16,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.mail.interfaces import IMailboxPOP3
 
-from mailpost.accounts.checkers import AccountChecker, AnyOf
+from mailpost.accounts.checkers import AccountChecker, AnyOf, in_octets
 from mailpost.accounts.guest import Guest
 from mailpost.accounts.mailbox import MailboxMaildrop
 from mailpost.accounts.realm import OfficeRealm, nothing_to_do
@@ -67,7 +67,8 @@ def make_portal(
     if not checkers:
         turnstile = Turnstile(defer_to_thread, lanes=min(MAX_LANES, os.cpu_count() or 1))
         checkers = [AccountChecker(store.accounts, domains, turnstile)]
-    checker = checkers[0] if len(checkers) == 1 else AnyOf(checkers)
+    known = [in_octets(checker) for checker in checkers]
+    checker = known[0] if len(known) == 1 else AnyOf(known)
     return Portal(OfficeRealm(store.accounts, store.maildrop, domains), [checker])
 
 

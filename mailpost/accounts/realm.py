@@ -54,7 +54,7 @@ class OfficeRealm:
         """
         if IMaildrop not in interfaces:
             raise NotImplementedError("this realm gives maildrops: mailpost.interfaces.IMaildrop")
-        login = avatarId.encode() if isinstance(avatarId, str) else avatarId
+        login = avatarId.encode(errors="replace") if isinstance(avatarId, str) else avatarId
         name = login_name(login, self._domains) if login else None
         account = self._book.find(name) if name else None
         if account is None:

@@ -43,7 +43,7 @@ class Turnstile:
     """
 
     def __init__(
-        self, run: Callable[[Work], Deferred[bool]], *, lanes: int = 2, room: int = 256
+        self, run: Callable[[Work], Deferred[bool]], *, lanes: int = 2, room: int = 1024
     ) -> None:
         self._run = run
         self._free = lanes

@@ -7,6 +7,7 @@ says of what kind it was: :mod:`mailpost.cli.failures` lists them.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -34,6 +35,15 @@ class Commands(click.Group):
             return None
         command: click.Command = getattr(import_module(f"mailpost.cli.{cmd_name}"), cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that was asked for; guess what was meant where there is none."""
+        near = get_close_matches(args[0], _COMMANDS, 1)
+        if args[0] not in _COMMANDS and near:
+            ctx.fail(f"No such command '{args[0]}'. Did you mean '{near[0]}'?")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; tell what went wrong as a person needs it."""

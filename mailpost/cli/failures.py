@@ -54,6 +54,8 @@ def explain(error: Exception) -> Failed | None:
 
 
 def _of_the_store(error: Exception) -> Failed | None:
+    import apsw  # noqa: PLC0415 - as above
+
     from mailpost.outcome import MaildropInUse, TemporaryFailure  # noqa: PLC0415 - as above
     from mailpost.store import DuplicateName, NoSuchName, StoreError  # noqa: PLC0415
 
@@ -67,4 +69,6 @@ def _of_the_store(error: Exception) -> Failed | None:
         return Failed(status, text)
     if isinstance(error, (MaildropInUse, TemporaryFailure)):
         return Failed(TRY_LATER, f"{text}; try again later")
+    if isinstance(error, apsw.Error):
+        return Failed(BAD_CONFIG, f"the store cannot be used: {text}")
     return None

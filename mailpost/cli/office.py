@@ -40,6 +40,8 @@ def open_office(config: Config | None = None) -> Iterator[tuple[Config, Store]]:
 
     :raises StoreError: it cannot be opened.
     """
+    import getpass  # noqa: F401, PLC0415 - see become_owner
+
     from twisted.internet.task import Clock  # noqa: PLC0415 - Twisted, which --help does not need
 
     from mailpost.accounts import names, passwords  # noqa: F401, PLC0415 - see become_owner

@@ -61,7 +61,7 @@ def serve(verbose: bool) -> None:  # noqa: FBT001 - click's flag
     def opened(_: None) -> None:
         # Only now: where the office does not open, the reason alone is told.
         _begin_logging(verbose=verbose)
-        click.echo(welcome(path, config, office.doors, names))
+        reactor.callWhenRunning(click.echo, welcome(path, config, office.doors, names))
 
     office.opened.addCallback(opened)
     office.startService()

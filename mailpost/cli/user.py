@@ -143,7 +143,7 @@ def _name(text: str) -> str:
     try:
         return account_name(text)
     except BadName as error:
-        raise Failed(BAD_DATA, f"{click.format_filename(text)}: {error}") from None
+        raise Failed(BAD_DATA, f"{text if text.isprintable() else ascii(text)}: {error}") from None
 
 
 def _existing(text: str, store: Store) -> Account:
@@ -175,16 +175,8 @@ def _new_password(*, from_stdin: bool) -> str:
 
 
 def _print(everyone: list[Listed]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - --json and the others do without
-    from rich.filesize import decimal  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("name")
-    table.add_column("letters", justify="right")
-    table.add_column("size", justify="right")
-    table.add_column("password")
+    width = max(len(one.account.name) for one in everyone)
+    click.echo(f"{'name':{width}}  letters        octets  password")
     for one in everyone:
         has_one = "yes" if one.account.password else "none"
-        table.add_row(one.account.name, str(one.letters), decimal(one.octets), has_one)
-    Console(highlight=False).print(table)
+        click.echo(f"{one.account.name:{width}}  {one.letters:7}  {one.octets:12}  {has_one}")

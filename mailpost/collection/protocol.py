@@ -63,7 +63,7 @@ class POP3Connection(Connection):
 
     def refuse(self) -> SessionEnded:
         """-ERR in place of the greeting."""
-        return self.session.end(reply.POP_TOO_MANY_CONNECTIONS)
+        return self.session.end(reply.POP_TOO_MANY_CONNECTIONS, orderly=True)
 
     def give_up(self) -> SessionEnded:
         """After too long a silence; nothing is deleted (RFC 1939 §3)."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from twisted.internet.interfaces import IReactorTime
+    from twisted.python.failure import Failure
 
     from mailpost.interfaces import IDelivery, ILetterDraft, ISorter
     from mailpost.wire.session import Event, SessionEnded
@@ -40,6 +41,8 @@ IDLE_SECONDS = 300.0
 """RFC 5321 §4.5.3.2.7: at least 5 minutes."""
 
 _log = Logger(namespace="mailpost.intake")
+
+_Recipients = dict[int, tuple[Destination, Address]]  # by maildrop: each has one copy
 
 
 def new_trace() -> str:
@@ -56,10 +59,9 @@ class SMTPConnection(Connection):
     def __init__(self, session: SMTPServer, peer: str) -> None:
         super().__init__(session, peer)
         self._envelope: Envelope | None = None
-        self._recipients: dict[
-            int, tuple[Destination, Address]
-        ] = {}  # by maildrop: each has one copy
+        self._recipients: _Recipients = {}
         self._draft: ILetterDraft | None = None
+        self._spoiled = False  # a piece of the letter at hand was lost
         self._letters = 0
         self._refused = 0  # recipients
         self._since = 0.0
@@ -73,7 +75,7 @@ class SMTPConnection(Connection):
 
     def refuse(self) -> SessionEnded:
         """421, before the greeting."""
-        return self.session.end(reply.TOO_MANY_CONNECTIONS)
+        return self.session.end(reply.TOO_MANY_CONNECTIONS, orderly=True)
 
     def give_up(self) -> SessionEnded:
         """421, after too long a silence."""
@@ -85,10 +87,16 @@ class SMTPConnection(Connection):
 
     def fault(self) -> SessionEnded | None:
         """451 to whatever was asked."""
-        if isinstance(self.session.asked, LetterReceived):
-            self._forget()
+        asked = self.session.asked
         self.session.answer(reply.LOCAL_ERROR)
+        if isinstance(asked, LetterReceived):
+            self._abort(TransactionAborted(reply.LOCAL_ERROR))
         return None
+
+    def unexpected(self, failure: Failure) -> None:
+        """Log it, and answer 451 if something was asked; if not, the letter at hand has a hole now."""
+        self._spoiled = self._spoiled or self.session.asked is None
+        super().unexpected(failure)
 
     def gone(self) -> None:
         """Forget an unfinished letter; one line for the session."""
@@ -124,6 +132,7 @@ class SMTPConnection(Connection):
             self.session.answer(reply.DISK_FULL)
             return
         session = self.session
+        self._spoiled = False
         self._envelope = Envelope(
             trace=new_trace(),
             reverse_path=event.reverse_path,
@@ -155,6 +164,8 @@ class SMTPConnection(Connection):
             self._refused += 1
 
     def _take(self, octets: bytes) -> None:
+        if self._spoiled:
+            return
         if self._draft is None:
             self._draft = self.factory.delivery.begin()
         behind = self._draft.write(octets)
@@ -162,7 +173,10 @@ class SMTPConnection(Connection):
             self.hold_until(behind)
 
     def _commit(self, event: LetterReceived) -> None:
-        factory, envelope = self.factory, self._envelope
+        if self._spoiled:
+            self.fault()
+            return
+        factory, envelope, recipients = self.factory, self._envelope, self._recipients
         assert envelope is not None
         draft = self._draft or factory.delivery.begin()
         self._draft = draft
@@ -172,18 +186,29 @@ class SMTPConnection(Connection):
                 destination.maildrop,
                 factory.postmarks.write(envelope, destination.delivered_to, str(recipient), now),
             )
-            for destination, recipient in self._recipients.values()
+            for destination, recipient in recipients.values()
         ]
         committed = draft.commit(envelope, copies, Traits(eight_bit=event.eight_bit), atomic=True)
-        committed.addCallback(self._committed, envelope, event.octets)
+        committed.addCallback(self._committed, envelope, recipients, event.octets)
         committed.addErrback(self.unexpected)
+        committed.addBoth(lambda _: self.go_on())
 
-    def _committed(self, outcomes: Sequence[Outcome], envelope: Envelope, octets: int) -> None:
+    def _committed(
+        self,
+        outcomes: Sequence[Outcome],
+        envelope: Envelope,
+        recipients: _Recipients,
+        octets: int,
+    ) -> None:
         failed = next((o for o in outcomes if not isinstance(o, Delivered)), None)
-        recipients = self._recipients
         answer = (
             Reply(250, "2.0.0", f"kept as {envelope.trace}") if failed is None else failed.reply
         )
+        self._letters += failed is None
+        self._forget()
+        if not self.session.closed:
+            self.session.answer(answer)
+            self.flush()  # whoever waits for it need not wait for the log as well
         _log.info(
             "letter {trace} from <{sender}> to {recipients}, {octets} octets, by {peer}: {outcome}",
             trace=envelope.trace,
@@ -193,11 +218,6 @@ class SMTPConnection(Connection):
             peer=self.peer,
             outcome="kept" if failed is None else f"{answer} ({failed.reason})",
         )
-        self._letters += failed is None
-        self._forget()
-        if not self.session.closed:
-            self.session.answer(answer)
-            self.go_on()
 
     def _abort(self, event: TransactionAborted) -> None:
         if event.refusal is not None and self._envelope is not None:
@@ -215,9 +235,9 @@ class SMTPConnection(Connection):
         self._envelope = None
         if self._recipients:
             self._recipients = {}
-        if self._draft is not None:
-            self._draft.abort()
-            self._draft = None
+        draft, self._draft = self._draft, None
+        if draft is not None:
+            draft.abort()
 
 
 class SMTPFactory(ConnectionFactory):
@@ -251,7 +271,7 @@ class SMTPFactory(ConnectionFactory):
 _NAMED = 10
 
 
-def _names(recipients: dict[int, tuple[Destination, Address]]) -> str:
+def _names(recipients: _Recipients) -> str:
     """The recipients for the log: all of a few, the first of many."""
     names = [destination.delivered_to for destination, _ in list(recipients.values())[:_NAMED]]
     more = len(recipients) - len(names)

@@ -12,7 +12,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import apsw
-from twisted.logger import Logger
 
 from mailpost.outcome import TemporaryFailure
 
@@ -29,8 +28,6 @@ ROUNDS = 4
 class Checkpoints:
     """Decides when to checkpoint, and does the bulk of it."""
 
-    log = Logger()
-
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._commits = 0
@@ -38,6 +35,7 @@ class Checkpoints:
         self._thread: threading.Thread | None = None
         self._busy = False
         self._due = False
+        self._error: apsw.Error | None = None
         self._shorten = False
         self._closing = False
 
@@ -51,16 +49,15 @@ class Checkpoints:
         self._commits += 1
         if not self._due and (self._busy or self._commits % LOOK):
             return
-        with suppress(apsw.BusyError, TemporaryFailure):
-            if self._due:
-                self._due = False
-                writer.checkpoint(apsw.SQLITE_CHECKPOINT_RESTART)
-                return
-            pages, done = writer.log_pages()
-            if pages - done < BULK:
-                return
+        error, self._error = self._error, None
+        if error is not None:
+            writer.distrust(error)
+        elif self._due:
+            self._due = False
+            self._checkpoint(writer, apsw.SQLITE_CHECKPOINT_RESTART)
+        elif self._long(writer):
             if self._thread is None:
-                writer.checkpoint(apsw.SQLITE_CHECKPOINT_RESTART)
+                self._checkpoint(writer, apsw.SQLITE_CHECKPOINT_RESTART)
             else:
                 self._busy = True
                 self._bell.release()
@@ -73,8 +70,7 @@ class Checkpoints:
         """Nothing waits to be written."""
         if self._shorten:
             self._shorten = False
-            with suppress(apsw.BusyError, TemporaryFailure):
-                writer.checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._checkpoint(writer, apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def close(self) -> None:
         """Stop the thread. Harmless when repeated."""
@@ -93,6 +89,20 @@ class Checkpoints:
                     break
             self._due = True
 
+    def _long(self, writer: Writer) -> bool:
+        with suppress(apsw.Error, TemporaryFailure):  # not now, then
+            pages, done = writer.log_pages()
+            return pages - done >= BULK
+        return False
+
+    def _checkpoint(self, writer: Writer, mode: int) -> None:
+        try:
+            writer.checkpoint(mode)
+        except (apsw.BusyError, TemporaryFailure):
+            pass  # somebody reads the old pages just now: at the next look
+        except apsw.Error as error:
+            writer.distrust(error)
+
     def _work(self) -> None:
         while True:
             self._bell.acquire()
@@ -104,7 +114,8 @@ class Checkpoints:
                     self.bulk(db)
                 finally:
                     db.close()
-            except apsw.Error:
-                self.log.failure("a checkpoint failed")
+            except apsw.Error as error:
+                self._error = error
+                self._due = True
             finally:
                 self._busy = False

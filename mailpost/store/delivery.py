@@ -76,7 +76,11 @@ class Draft:
     def write(self, chunk: bytes) -> Deferred[None] | None:
         """Take the next octets."""
         self._octets += len(chunk)
+        space = self._delivery.space
+        space.take(2 * len(chunk))  # a row is written twice: to the log, then to its page
         if self._parcel is not None:
+            if not space.enough():
+                self._parcel.stop(OSError(errno.ENOSPC, "the rest of the disk is a reserve"))
             return self._parcel.write(chunk)
         self._chunks.append(chunk)
         if self._octets <= ROW:
@@ -122,8 +126,8 @@ class Draft:
             return post.refused(_trouble(error))
         post.parcel = parcel.name
         outcomes = await self._delivery.ledger.submit(post)
-        if not any(isinstance(outcome, Delivered) for outcome in outcomes):
-            parcel.discard()
+        if not post.in_doubt and not any(isinstance(each, Delivered) for each in outcomes):
+            parcel.discard()  # one in doubt is left to the sweeper, when this process has ended
         return outcomes
 
     def abort(self) -> None:

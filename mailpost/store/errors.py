@@ -11,6 +11,7 @@
      +-- NoSuchName               no account of this name exists
     TemporaryFailure              (mailpost.outcome) it should work, and does not just now
      +-- DiskFull                 there is no room to write
+     +-- InDoubt                  a write failed; after a crash it might be found done all the same
 """
 
 from __future__ import annotations
@@ -48,3 +49,11 @@ class NoSuchName(StoreError):  # noqa: N818
 
 class DiskFull(TemporaryFailure):
     """There is no room on the disk to write this."""
+
+
+class InDoubt(TemporaryFailure):
+    """A write or a sync failed, and nobody knows what of it has reached the disk.
+
+    It is not promised, and not to be counted on; but after a crash it might be found complete, so that
+    nothing it would need may be thrown away.
+    """

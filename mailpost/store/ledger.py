@@ -24,6 +24,8 @@ from mailpost.outcome import TemporaryFailure
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from twisted.internet.interfaces import IReactorTime
+
     from mailpost.store.checkpoints import Checkpoints
     from mailpost.store.writer import Operation, Writer
 
@@ -35,6 +37,7 @@ LIMIT = 4096  # operations that may wait
 class Ledger:
     """Runs operations in batches, each one transaction.
 
+    :param clock: the reactor; a batch gathers until it has seen to all that came at once.
     :param call_in_reactor: ``reactor.callFromThread``, or what does as much.
     :param limit: how many may wait; more are refused at once.
     """
@@ -45,12 +48,14 @@ class Ledger:
         self,
         writer: Writer,
         checkpoints: Checkpoints,
+        clock: IReactorTime,
         call_in_reactor: Callable[..., object],
         *,
         limit: int = LIMIT,
     ) -> None:
         self._writer = writer
         self._checkpoints = checkpoints
+        self._clock = clock
         self._call_in_reactor = call_in_reactor
         self._limit = limit
         self._waiting: deque[tuple[Operation[Any], Deferred[Any] | _Caller]] = deque()
@@ -59,6 +64,8 @@ class Ledger:
         self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closing = False
+        self._gathering = False
+        self._alone = True  # the latest turn had one operation: nobody to gather with
 
     def start(self) -> None:
         """Start the threads. Without them, :meth:`turn` is called by hand."""
@@ -76,7 +83,13 @@ class Ledger:
                 done.errback()
             return done
         self._waiting.append((operation, done))
-        self._ring()
+        if self._alone or self._thread is None:
+            self._ring()
+        elif not self._gathering:
+            # Whoever is rung wants Python's turn, and takes it from the reactor bit by bit, which
+            # costs both: once for all that this round of the reactor brings is enough.
+            self._gathering = True
+            self._clock.callLater(0, self._gathered)
         return done
 
     def run(self, operation: Operation[T]) -> T:
@@ -103,6 +116,7 @@ class Ledger:
             if not batch:
                 self._checkpoints.idle(self._writer)
                 return 0
+            self._alone = len(batch) == 1
             answers = self._writer.perform([operation for operation, _ in batch])
         told: list[tuple[Deferred[Any], Any]] = []
         for (_, asker), answer in zip(batch, answers, strict=True):
@@ -133,6 +147,10 @@ class Ledger:
             pass
         self._checkpoints.close()
         self._writer.close()
+
+    def _gathered(self) -> None:
+        self._gathering = False
+        self._ring()
 
     def _ring(self) -> None:
         if self._bell.locked():

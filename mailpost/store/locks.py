@@ -65,28 +65,32 @@ class LockFile:
             self._held.clear()
 
 
-if OFD:
+def ofd_lock(file: int, octet: int) -> bool:
+    """Lock an octet for the open file (Linux)."""
+    try:
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, octet, 1, 0))
+    except BlockingIOError:
+        return False
+    return True
 
-    def _lock(file: int, octet: int) -> bool:
-        try:
-            fcntl.fcntl(
-                file, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, octet, 1, 0)
-            )
-        except BlockingIOError:
-            return False
-        return True
 
-    def _unlock(file: int, octet: int) -> None:
-        fcntl.fcntl(file, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, octet, 1, 0))
+def ofd_unlock(file: int, octet: int) -> None:
+    """Unlock it."""
+    fcntl.fcntl(file, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, octet, 1, 0))
 
-else:  # The older POSIX locks serve as long as nobody else in the process opens the file.
 
-    def _lock(file: int, octet: int) -> bool:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, octet)
-        except (BlockingIOError, PermissionError):
-            return False
-        return True
+def posix_lock(file: int, octet: int) -> bool:
+    """Lock an octet for the process: serves as long as nobody else in it opens the file."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, octet)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
 
-    def _unlock(file: int, octet: int) -> None:
-        fcntl.lockf(file, fcntl.LOCK_UN, 1, octet)
+
+def posix_unlock(file: int, octet: int) -> None:
+    """Unlock it."""
+    fcntl.lockf(file, fcntl.LOCK_UN, 1, octet)
+
+
+_lock, _unlock = (ofd_lock, ofd_unlock) if OFD else (posix_lock, posix_unlock)

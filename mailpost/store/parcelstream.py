@@ -64,6 +64,12 @@ class ParcelStream:
             self._waiter = Deferred()
         return self._waiter
 
+    def stop(self, error: Exception) -> None:
+        """Write no further: :meth:`keep` will raise this."""
+        self._error = self._error or error
+        self._chunks = []
+        self._octets = 0
+
     async def keep(self) -> bytes:
         """Write the rest and make the parcel durable; its digest.
 

@@ -13,7 +13,7 @@ import apsw
 
 from mailpost.outcome import Delivered, Outcome, Refused, TryLater
 from mailpost.store import sql
-from mailpost.store.errors import DiskFull
+from mailpost.store.errors import DiskFull, InDoubt
 from mailpost.store.writer import Anew, Operation
 from mailpost.wire import reply
 
@@ -37,6 +37,7 @@ class Post(Operation["Sequence[Outcome]"]):
     :ivar body: the letter's octets; None where ``parcel`` names the file that has them.
     :ivar extra: octets that collection adds: 2 where the final CRLF is missing.
     :ivar digest: SHA-256 of the octets; of a body it is taken here.
+    :ivar in_doubt: it was refused, and might be found in the store after a crash all the same.
     :ivar checked: a maildrop was missing: see which.
     """
 
@@ -49,6 +50,7 @@ class Post(Operation["Sequence[Outcome]"]):
         "digest",
         "extra",
         "flags",
+        "in_doubt",
         "octets",
         "parcel",
         "reverse_path",
@@ -80,6 +82,7 @@ class Post(Operation["Sequence[Outcome]"]):
         self.digest = b""
         self.parcel: str | None = None
         self.checked = False
+        self.in_doubt = False
 
     @classmethod
     def alone(cls, operations: Sequence[Post]) -> bool:
@@ -122,6 +125,7 @@ class Post(Operation["Sequence[Outcome]"]):
 
     def refused(self, error: Exception) -> Sequence[Outcome]:
         """Nothing was kept: the sender shall come again."""
+        self.in_doubt = isinstance(error, InDoubt)
         said = reply.DISK_FULL if isinstance(error, DiskFull) else reply.STORE_FAILED
         return [TryLater(said, str(error))] * len(self.copies)
 

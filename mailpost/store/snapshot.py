@@ -7,6 +7,7 @@ read in one hop to a thread, and handed out from memory once each; an idle sessi
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
@@ -119,8 +120,10 @@ class Snapshot:
         return last
 
     def _take(self, ahead: dict[int, bytes], number: int) -> bytes:
-        letter = ahead.pop(number)
         self._ahead = ahead if self._open else None
+        letter = ahead.pop(number, None)
+        if letter is None:
+            raise TemporaryFailure("the letter is not in the store any more")
         return letter
 
     def _take_one(self, letter: bytes | Parcelled) -> bytes | IPieces:
@@ -158,19 +161,19 @@ def read_ahead(
 ) -> dict[int, bytes]:
     """Letters that stand in rows, cut out of the one row they come in."""
     listed, octets = sql.told(db, sql.LETTERS, (maildrop, numbers[0], numbers[-1]))
-    wanted = dict(zip(numbers, sizes, strict=True))
     letters: dict[int, bytes] = {}
-    start = 0
     if listed == list(numbers) and octets is not None and len(octets) == sum(sizes):
-        for number, size in wanted.items():
+        start = 0
+        for number, size in zip(numbers, sizes, strict=True):
             letters[number] = octets[start : start + size]
             start += size
         return letters
-    # Some of those between have been let go of, in this view or for good: each by itself.
-    for number in wanted:
-        letter = read_one(db, maildrop, number)
-        if isinstance(letter, bytes):
-            letters[number] = letter
+    # Between them are letters that this view has let go of, or some are gone: each by itself.
+    for number in numbers:
+        with suppress(TemporaryFailure):
+            letter = read_one(db, maildrop, number)
+            if isinstance(letter, bytes):
+                letters[number] = letter
     return letters
 
 

@@ -30,15 +30,25 @@ class Space:
         self._clock = clock
         self.reserve = reserve
         self._asked = float("-inf")
-        self._enough = True
+        self._left = 0  # above the reserve, when the system was asked
+        self._taken = 0  # since then
 
     def enough(self) -> bool:
-        """Whether the reserve is untouched; asks the system about once a second."""
+        """Whether the reserve is untouched; asks the system about once a second.
+
+        It is asked anew as soon as what was taken since might have used up what there was: a fast
+        disk is filled in less than a second.
+        """
         now = self._clock.seconds()
-        if not 0 <= now - self._asked < FRESH:
+        if not 0 <= now - self._asked < FRESH or self._taken > self._left >= 0:
             self._asked = now
-            self._enough = self.free() >= self.reserve
-        return self._enough
+            self._taken = 0
+            self._left = self.free() - self.reserve
+        return self._left >= 0
+
+    def take(self, octets: int) -> None:
+        """So much more is about to be written, at most."""
+        self._taken += octets
 
     def free(self) -> int:
         """Octets of disk that the store's owner may still use."""

@@ -61,7 +61,7 @@ class Store:
         self._readers = Readers(engine, defer_to_thread)
         self._finder = engine.reader()
         self.ledger = Ledger(
-            Writer(engine, self._turns, time.monotonic), Checkpoints(engine), call_in_reactor
+            Writer(engine, self._turns, time.monotonic), Checkpoints(engine), clock, call_in_reactor
         )
         self.space = Space(path.parent, clock, reserve)
         self.accounts = Accounts(self._finder, self._readers, self.ledger, self._locks)

@@ -74,7 +74,7 @@ class Sweeper:
     def start(self) -> None:
         """Look for what was left, and sweep from now on."""
         self._running = True
-        self._begin(self._look())
+        self._look_again()
 
     def let_go(self, maildrop: int) -> None:
         """Letters of this maildrop were let go of."""
@@ -116,8 +116,11 @@ class Sweeper:
         if self._running:
             self._call = self._clock.callLater(LATER, self._wake)
 
+    def _look_again(self) -> None:
+        self._search = self._clock.callLater(AGAIN, self._look_again)
+        self._begin(self._look())
+
     async def _look(self) -> None:
-        self._search = self._clock.callLater(AGAIN, lambda: self._begin(self._look()))
         await self._in_thread(self.remove_orphans)
         self._littered.update(await self._readers.defer(_littered))
         await self._sweep()

@@ -42,20 +42,27 @@ class TurnLock:
             self._file = -1
 
 
-if hasattr(fcntl, "F_OFD_SETLKW"):
-    _TAKE = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
-    _GIVE = FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 1, 0)
+def ofd_wait(file: int) -> None:
+    """Wait for the turn; the kernel keeps the order (Linux, fcntl(2))."""
+    fcntl.fcntl(file, fcntl.F_OFD_SETLKW, _TAKE)
 
-    def _wait(file: int) -> None:
-        fcntl.fcntl(file, fcntl.F_OFD_SETLKW, _TAKE)
 
-    def _release(file: int) -> None:
-        fcntl.fcntl(file, fcntl.F_OFD_SETLK, _GIVE)
+def ofd_release(file: int) -> None:
+    """Give the turn to the next."""
+    fcntl.fcntl(file, fcntl.F_OFD_SETLK, _GIVE)
 
-else:  # flock(2) belongs to the open file too; it only lacks the octets.
 
-    def _wait(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def flock_wait(file: int) -> None:
+    """The same by flock(2), which belongs to the open file too."""
+    fcntl.flock(file, fcntl.LOCK_EX)
 
-    def _release(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)
+
+def flock_release(file: int) -> None:
+    """Give the turn to the next."""
+    fcntl.flock(file, fcntl.LOCK_UN)
+
+
+_TAKE = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+_GIVE = FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 1, 0)
+_OFD = hasattr(fcntl, "F_OFD_SETLKW")
+_wait, _release = (ofd_wait, ofd_release) if _OFD else (flock_wait, flock_release)

@@ -17,7 +17,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailpost.outcome import MaildropInUse, TemporaryFailure
-from mailpost.store.errors import DiskFull, StoreError
+from mailpost.store.errors import DiskFull, InDoubt, StoreError
+from mailpost.store.sqlite import WAITS_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mailpost.store.turns import TurnLock
 
 T = TypeVar("T")
+BRIEFLY_MS = 20  # to wait for whoever reads the old pages
 AGAIN = 1.0  # seconds from one attempt to reopen to the next
 ITS_OWN = (
     apsw.ConstraintError,
@@ -80,29 +82,46 @@ class Writer:
         self._seconds = seconds
         self._db: apsw.Connection | None = engine.writer()
         self._tried = float("-inf")
+        self._closed = False
 
     def perform(self, operations: Sequence[Operation[Any]]) -> list[Any]:
         """Run them as one transaction; an answer for each, a Failure where it was not done."""
         try:
             return self._transaction(self._trusted(), operations)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told to those it concerns
-            if isinstance(error, apsw.Error) and not isinstance(error, ITS_OWN):
-                self._distrust(error)
-                error = TemporaryFailure(f"the store could not be written: {error}")
-            elif (len(operations) > 1 or isinstance(error, Anew)) and not isinstance(
-                error, TemporaryFailure
-            ):
-                # One of them is at fault, or too much for the disk: each by itself, then.
-                return [answer for each in operations for answer in self.perform([each])]
-            return [self._refuse(each, error) for each in operations]
+            trouble = self._judge(error)
+            alone = len(operations) == 1 and not isinstance(error, Anew)
+            if alone or isinstance(trouble, TemporaryFailure):
+                return [self._refuse(each, trouble) for each in operations]
+        # One of them is at fault, or all are too much for the disk: each by itself, then.
+        return [self._perform_one(each) for each in operations]
+
+    def _perform_one(self, operation: Operation[Any]) -> Any:
+        try:
+            return self._transaction(self._trusted(), [operation])[0]
+        except Exception as error:  # noqa: BLE001 - it is told
+            return self._refuse(operation, self._judge(error))
+
+    def _judge(self, error: Exception) -> Exception:
+        if isinstance(error, apsw.BusyError):
+            return TemporaryFailure(f"somebody else keeps the store: {error}")
+        if isinstance(error, apsw.Error) and not isinstance(error, ITS_OWN):
+            self.distrust(error)
+            return InDoubt(f"the store could not be written: {error}")
+        return error
 
     def checkpoint(self, mode: int) -> tuple[int, int]:
         """Checkpoint in this process's turn; pages in the write-ahead log, and how many are done.
 
         :raises apsw.Error: not now.
         """
-        with self._turns:
-            return self._trusted().wal_checkpoint(mode=mode)
+        db = self._trusted()
+        db.set_busy_timeout(BRIEFLY_MS)
+        try:
+            with self._turns:
+                return db.wal_checkpoint(mode=mode)
+        finally:
+            db.set_busy_timeout(WAITS_MS)
 
     def log_pages(self) -> tuple[int, int]:
         """Pages in the write-ahead log, and how many of them have been copied already."""
@@ -110,9 +129,11 @@ class Writer:
 
     def close(self) -> None:
         """Close the connection. Harmless when repeated."""
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+        self._closed = True
+        db, self._db = self._db, None
+        if db is not None:
+            with suppress(apsw.Error):
+                db.close()
 
     def _transaction(self, db: apsw.Connection, operations: Sequence[Operation[Any]]) -> list[Any]:
         kind = type(operations[0])
@@ -131,6 +152,8 @@ class Writer:
         return answers
 
     def _trusted(self) -> apsw.Connection:
+        if self._closed:
+            raise TemporaryFailure("the store is closed")
         if self._db is None:
             now = self._seconds()
             if now - self._tried < AGAIN:
@@ -144,13 +167,17 @@ class Writer:
         db = self._engine.writer()
         try:
             with self._turns:
-                db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                left = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except BaseException:
             db.close()
             raise
+        if left != (0, 0):
+            db.close()
+            raise TemporaryFailure(f"the write-ahead log could not be emptied: {left}")
         return db
 
-    def _distrust(self, error: apsw.Error) -> None:
+    def distrust(self, error: apsw.Error) -> None:
+        """A write or a sync has failed: promise nothing until all is known to be on the disk."""
         self.log.error("a write to the store failed, it will be reopened: {error}", error=error)
         db, self._db = self._db, None
         if db is not None:

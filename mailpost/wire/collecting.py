@@ -60,7 +60,7 @@ class CollectingSession(ServerSession):
             letter, self._top = top(letter, self._top), None
         else:
             self.retrieved += 1
-        self._respond(Response(True, f"{len(letter)} octets"))
+        self._say(b"+OK %d octets\r\n" % len(letter))
         self._emit(stuff(letter))
         self._emit(b".\r\n")
 

@@ -30,9 +30,7 @@ class Unstuffer:
     def feed(self, octets: bytes) -> bytes:
         """The next piece of the letter, as it was before stuffing; perhaps ``b""``."""
         work = self._held + octets
-        dot = work.find(
-            _STUFFED
-        )  # most chunks have no line that begins with a dot, or the last alone
+        dot = work.find(_STUFFED)  # in most chunks there is none, or that of the end
         end = work.find(END, dot) if dot >= 0 else -1
         if end >= 0:
             self.rest = work[end + len(END) :]
@@ -60,8 +58,9 @@ def _may_begin_end(work: bytes) -> int:
 
 def stuff(letter: bytes) -> bytes:
     """A whole letter (or whole lines of one) with its dots doubled where a line begins with one."""
-    stuffed = letter.replace(_STUFFED, b"\r\n..")
-    return b"." + stuffed if stuffed.startswith(b".") else stuffed
+    if _STUFFED in letter:  # few have one, and a search is cheaper than a replacement of nothing
+        letter = letter.replace(_STUFFED, b"\r\n..")
+    return b"." + letter if letter.startswith(b".") else letter
 
 
 class Stuffer:
@@ -76,7 +75,7 @@ class Stuffer:
         """The same octets, stuffed."""
         tail = self._tail
         self._tail = (tail + piece)[-2:] if len(piece) < len(CRLF) else piece[-2:]
-        stuffed = piece.replace(_STUFFED, b"\r\n..")
+        stuffed = piece.replace(_STUFFED, b"\r\n..") if _STUFFED in piece else piece
         if tail == CRLF and piece.startswith(b"."):
             return b"." + stuffed
         if tail[-1:] == b"\r" and piece.startswith(b"\n."):

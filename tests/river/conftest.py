@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from typing import TYPE_CHECKING
+import subprocess
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from .office import Office, in_ci
+from .office import Office
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -56,13 +58,32 @@ def program() -> Callable[[str, str], str]:
     def find(name: str, package: str) -> str:
         found = shutil.which(name)
         if found is None:
-            reason = f"{name} is not installed (Debian's package: {package})"
-            if in_ci():
-                pytest.fail(reason)
-            pytest.skip(reason)
-        return found
+            not_here(f"{name} is not installed (Debian's package: {package})")
+        return str(found)
 
     return find
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 MiB, empty."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if os.geteuid() != 0:
+        not_here("a small file system can only be mounted by root")
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=64m,mode=700", "mailpost-river", str(place)]
+    mounted = subprocess.run(mounting, capture_output=True, text=True, timeout=30, check=False)
+    if mounted.returncode != 0:
+        not_here(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], timeout=30, check=True)
+
+
+def not_here(reason: str) -> NoReturn:
+    """Something that a test needs is missing: skip it, but fail in CI."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,7 +6,6 @@ It listens on free ports of loopback, is waited for by asking its doors, and is 
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import signal
 import socket
@@ -223,8 +222,3 @@ def attempts(seconds: float = PATIENCE) -> Iterator[float]:
         yield left
         time.sleep(0.02)
     raise TimeoutError(f"it has not happened within {seconds} s")
-
-
-def in_ci() -> bool:
-    """Whether nothing may be skipped."""
-    return os.environ.get("CI") == "true"

@@ -1,0 +1,88 @@
+"""Every file in ``etc/`` is what it says it is."""
+
+from __future__ import annotations
+
+import configparser
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from mailpost import config
+from mailpost.cli import failures, template
+
+ETC = Path(__file__).parent.parent / "etc"
+
+
+def test_every_file_is_looked_at():
+    """A file that is added here is tested here."""
+    assert {one.name for one in ETC.iterdir()} == {
+        "classroom.toml",
+        "mailpost.service",
+        "mailpost.toml",
+    }
+
+
+@pytest.mark.parametrize("name", ["mailpost.toml", "classroom.toml"])
+def test_configurations(name):
+    """Each configuration is right."""
+    assert config.load(ETC / name).listen
+
+
+def test_the_commented_one_is_what_init_writes():
+    """mailpost.toml is init's, for a machine that serves the world: every key with its default."""
+    assert (ETC / "mailpost.toml").read_text() == template.render(
+        "mx.example.org",
+        ["example.org"],
+        store="sqlite:/var/lib/mailpost/mailpost.db",
+        listen=(("smtp", "tcp:25"), ("pop3", "tcp:110:interface=127.0.0.1")),
+    )
+
+
+def test_the_commented_defaults_are_true():
+    """A key that is left commented shows the very value it has when left so."""
+    text = (ETC / "mailpost.toml").read_text()
+    commented = [line[2:] for line in text.splitlines() if line.startswith("# ") and " = " in line]
+    shown = {}
+    for line in commented:
+        try:
+            shown |= tomllib.loads(line)
+        except tomllib.TOMLDecodeError:
+            continue  # a sentence
+    found = config.load(ETC / "mailpost.toml")
+    needed = {"hostname": "mx.example.org", "domains": ["example.org"]}
+    keys = config.Office.model_fields.keys() - {*needed, "store", "postmaster"}
+    office = config.Office.model_validate(needed | {key: shown[key] for key in keys})
+    assert {key: getattr(office, key) for key in keys} == {
+        key: getattr(found.office, key) for key in keys
+    }
+    limits = {key: shown[key] for key in config.Limits.model_fields}
+    assert config.Limits.model_validate(limits) == config.Limits()
+    assert shown["tls"] == config.Listen.model_fields["tls"].default
+
+
+def test_the_classroom():
+    """Thirty who type by hand fit in, and may be slow and wrong."""
+    found = config.load(ETC / "classroom.toml")
+    assert found.limits.connections_per_address >= 60
+    assert min(found.limits.smtp_idle, found.limits.pop3_idle) >= 1800
+    assert found.limits.errors_per_session >= 100
+    assert found.office.database == ETC / "mailpost.db"
+
+
+def test_the_unit():
+    """The unit runs a command that exists, as a user of its own, and gives up where waiting is vain."""
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(ETC / "mailpost.service")
+    service = unit["Service"]
+    program, *words = shlex.split(service["ExecStart"])
+    assert Path(program).name == "mailpost"
+    assert words == ["--config", "/etc/mailpost/mailpost.toml", "serve"]
+    assert service["User"] == "mailpost"
+    assert int(service["TimeoutStopSec"]) > 10
+    vain = set(map(int, service["RestartPreventExitStatus"].split()))
+    assert vain == {failures.WRONG_USAGE, failures.NOT_PERMITTED, failures.BAD_CONFIG}
+    assert service["NoNewPrivileges"] == "yes"
+    assert service["ProtectSystem"] == "strict"
