@@ -7,6 +7,7 @@ the end. ``intake`` and ``collection`` add what the events mean.
 
 from __future__ import annotations
 
+from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
@@ -18,7 +19,14 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mailpost.limits import CLOSING_SECONDS, MAX_BUFFERED, MAX_UNSENT, ConnectionLimits, IdleWatch
+from mailpost.limits import (
+    CLOSING_SECONDS,
+    MAX_BUFFERED,
+    MAX_UNSENT,
+    ConnectionLimits,
+    IdleWatch,
+    is_loopback,
+)
 from mailpost.outlet import Outlet, outlet_for
 from mailpost.wire.session import Event, OutputWaiting, ServerSession, SessionEnded
 
@@ -128,8 +136,10 @@ class Connection(Protocol):
         """Whether nobody is there any more to be answered."""
         return self._outlet is None
 
-    def begin_tls(self, context: IOpenSSLServerConnectionCreator) -> None:
+    def begin_tls(self) -> None:
         """What follows is encrypted. The session has said so, in the clear, as its last word."""
+        context = self.factory.security.context
+        assert context is not None
         assert self._outlet is not None
         self.flush()
         self._outlet.detach()
@@ -252,16 +262,41 @@ class Connection(Protocol):
             self.transport.abortConnection()  # type: ignore[attr-defined]  # every stream has it
 
 
+@frozen
+class Security:
+    """What of TLS a listener offers, and what it allows without.
+
+    :ivar context: makes the server's side of TLS; None: there is no TLS.
+    :ivar implicit: it is spoken from the first octet (RFC 8314); if not, on request.
+    :ivar cleartext: a password may be said without it, wherever the peer is; on this machine it always may.
+    """
+
+    context: IOpenSSLServerConnectionCreator | None = None
+    implicit: bool = False
+    cleartext: bool = True
+
+    @property
+    def on_request(self) -> bool:
+        """Whether STARTTLS, or STLS, can be had."""
+        return self.context is not None and not self.implicit
+
+    def cleartext_from(self, peer: str) -> bool:
+        """Whether this peer may say a password without TLS."""
+        return self.cleartext or is_loopback(peer)
+
+
 class ConnectionFactory(Factory):
     """Keeps a listener's connections: limits them, watches them, ends them.
 
     :param clock: for the patience.
     :param limits: shared by all listeners.
     :param idle_seconds: how long a peer may be silent.
+    :ivar security: what of TLS is offered here.
     :ivar transcripts: whether every line of every session is logged (at debug, secrets masked).
     """
 
     transcripts = False
+    security = Security()
 
     def __init__(self, clock: IReactorTime, limits: ConnectionLimits, idle_seconds: float) -> None:
         self.clock = clock

@@ -66,6 +66,15 @@ class ILetterDraft(Interface):
         """Forget the draft. Harmless after :meth:`commit` and when repeated."""
 
 
+class ISender(Interface):
+    """What a login for handing letters in gives: whose name may stand on them (RFC 6409 §6.1)."""
+
+    name: str = Attribute("""The account's name, for the log.""")
+
+    def may_send_as(address: Address) -> bool:
+        """Whether a letter may come from this address."""
+
+
 class IMaildrop(Interface):
     """What a POP3 login gives (an avatar in the sense of ``twisted.cred``): the right to open it."""
 

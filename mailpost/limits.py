@@ -69,9 +69,12 @@ class ConnectionLimits:
             del self._by_address[address]
 
     def _exempt(self, address: str) -> bool:
-        if not self._loopback_exempt:
-            return False
-        return not address or address == "127.0.0.1" or ip_address(address).is_loopback
+        return self._loopback_exempt and is_loopback(address)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a peer is on this machine: its IP address says so, or it has none (a UNIX socket)."""
+    return not address or address == "127.0.0.1" or ip_address(address).is_loopback
 
 
 class IdleWatch(Generic[T]):

@@ -21,10 +21,13 @@ from twisted.python.threadpool import ThreadPool
 
 from mailpost.accounts.portal import make_portal
 from mailpost.collection import POP3Factory
-from mailpost.intake import SMTPFactory
+from mailpost.connection import Security
+from mailpost.intake import LMTPFactory, SMTPFactory, SubmissionFactory
 from mailpost.limits import ConnectionLimits
+from mailpost.proxied import ProxiedFactory
 from mailpost.sorting.local import LocalSorter
 from mailpost.store import Store, open_store
+from mailpost.tls import CertificateFiles, ServerTLS
 from mailpost.wire.smtp import Settings
 
 if TYPE_CHECKING:
@@ -32,11 +35,11 @@ if TYPE_CHECKING:
 
     from twisted.cred.checkers import ICredentialsChecker
     from twisted.cred.portal import Portal
-    from twisted.internet.interfaces import IAddress, IListeningPort
+    from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IReactorTime
     from twisted.python.failure import Failure
 
     from mailpost.config import Config, Listen
-    from mailpost.connection import Connection, ConnectionFactory
+    from mailpost.connection import ConnectionFactory
 
 _log = Logger(namespace="mailpost.service")
 
@@ -62,12 +65,22 @@ class Door(Factory):
         self.listen = listen
         self.room: ConnectionFactory | None = None
         self.port: IListeningPort | None = None
+        self._way_in: IProtocolFactory | None = None
 
-    def buildProtocol(  # type: ignore[override]  # as in ConnectionFactory
-        self, addr: IAddress | None
-    ) -> Connection | None:
+    def open_to(self, room: ConnectionFactory, tls: ServerTLS | None, clock: IReactorTime) -> None:
+        """Lead to a room: past a proxy's header and through TLS, where the configuration says so."""
+        listen = self.listen
+        room.security = Security(tls, listen.tls == "implicit", listen.cleartext)
+        way_in: IProtocolFactory = room
+        if tls is not None and listen.tls == "implicit":
+            way_in = tls.wrap(room)
+        if listen.proxy:
+            way_in = ProxiedFactory(way_in, listen.proxy, clock)
+        self.room, self._way_in = room, way_in
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
         """A connection in the room behind."""
-        return None if self.room is None else self.room.buildProtocol(addr)
+        return None if self._way_in is None else self._way_in.buildProtocol(addr)  # type: ignore[arg-type]
 
     @property
     def where(self) -> str:
@@ -105,6 +118,7 @@ class PostOffice(Service):
         self._transcripts = transcripts
         self._threads = ThreadPool(1, _THREADS, "mailpost")
         self._store: Store | None = None
+        self._tls: ServerTLS | None = None
         self._binding: list[Deferred[None]] | None = None
         self.doors = [Door(listen) for listen in config.listen]
         self.opened: Deferred[None] = Deferred()
@@ -154,41 +168,49 @@ class PostOffice(Service):
             config.limits.connections_per_address,
             loopback_exempt=config.limits.exempt_loopback,
         )
+        if config.certificate:
+            files = [CertificateFiles(one.chain, one.key) for one in config.certificate]
+            self._tls = ServerTLS(files, reactor)
         for door in self.doors:
-            if door.listen.protocol == "smtp":
-                door.room = self._intake(store, limits)
-            else:
-                door.room = self._collection(portal, limits)
-            door.room.transcripts = self._transcripts
+            room = self._room(door.listen.protocol, store, portal, limits)
+            room.transcripts = self._transcripts
+            door.open_to(room, self._tls if door.listen.tls != "none" else None, reactor)
             _log.info("{protocol} on {where}", protocol=door.listen.protocol, where=door.where)
 
-    def _intake(self, store: Store, limits: ConnectionLimits) -> ConnectionFactory:
+    def _room(
+        self, protocol: str, store: Store, portal: Portal, limits: ConnectionLimits
+    ) -> ConnectionFactory:
+        """The room that speaks a protocol."""
         config = self._config
+        if protocol == "pop3":
+            return POP3Factory(
+                config.office.hostname,
+                portal,
+                self._reactor,
+                limits,
+                config.limits.pop3_idle,
+                config.limits.errors_per_session,
+            )
         settings = Settings(
             hostname=config.office.hostname,
             max_octets=config.office.max_letter_size,
             max_recipients=config.office.max_recipients,
             max_errors=config.limits.errors_per_session,
+            needs_login=protocol == "submission",
         )
-        return SMTPFactory(
+        return _INTAKES[protocol](
             settings,
             LocalSorter(store.accounts, config),
             store.delivery,
             self._reactor,
             limits,
             config.limits.smtp_idle,
+            None if protocol == "lmtp" else portal,
         )
 
-    def _collection(self, portal: Portal, limits: ConnectionLimits) -> ConnectionFactory:
-        config = self._config
-        return POP3Factory(
-            config.office.hostname,
-            portal,
-            self._reactor,
-            limits,
-            config.limits.pop3_idle,
-            config.limits.errors_per_session,
-        )
+    def reload(self) -> tuple[str, ...]:
+        """Read the certificates again; what is wrong with them, in a sentence each."""
+        return self._tls.reload() if self._tls is not None else ()
 
     # Closing --------------------------------------------------------------------------------------
 
@@ -212,6 +234,9 @@ class PostOffice(Service):
         if self._threads.started:
             self._threads.stop()
         _log.info("closed")
+
+
+_INTAKES = {"smtp": SMTPFactory, "submission": SubmissionFactory, "lmtp": LMTPFactory}
 
 
 def _cut_off(rooms: Sequence[ConnectionFactory]) -> None:

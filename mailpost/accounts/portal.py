@@ -21,7 +21,7 @@ from mailpost.accounts.guest import Guest
 from mailpost.accounts.mailbox import MailboxMaildrop
 from mailpost.accounts.realm import OfficeRealm, nothing_to_do
 from mailpost.accounts.turnstile import Turnstile
-from mailpost.interfaces import IMaildrop
+from mailpost.interfaces import IMaildrop, ISender
 from mailpost.outcome import MaildropInUse, TemporaryFailure
 
 if TYPE_CHECKING:
@@ -84,6 +84,17 @@ def login(portal: Portal, credentials: ICredentials) -> Deferred[IMaildrop]:
     # The older interface comes first: there are realms that look at no other.
     avatar = portal.login(credentials, None, IMailboxPOP3, IMaildrop)
     return avatar.addCallbacks(_admit, _turn_away)
+
+
+def login_to_send(portal: Portal, credentials: ICredentials) -> Deferred[ISender]:
+    """Log in to hand letters in. Fails as :func:`login` does."""
+    avatar = portal.login(credentials, None, ISender)
+    return avatar.addCallbacks(_sender, _turn_away)
+
+
+def _sender(avatar: tuple[object, object, Callable[[], None]]) -> ISender:
+    _, aspect, _ = avatar  # its login ends with the connection, and there is nothing to end
+    return ISender(aspect)
 
 
 def _admit(avatar: tuple[object, object, Callable[[], None]]) -> IMaildrop:

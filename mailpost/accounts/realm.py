@@ -9,12 +9,13 @@ from twisted.cred.portal import IRealm
 from zope.interface import Interface, implementer
 
 from mailpost.accounts.names import login_name
-from mailpost.interfaces import IMaildrop
+from mailpost.interfaces import IMaildrop, ISender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
     from mailpost.accounts.checkers import AccountBook
+    from mailpost.envelope import Address
     from mailpost.store.accounts import Account
 
 
@@ -46,17 +47,34 @@ class OfficeRealm:
         avatarId: bytes | str | tuple[()],
         mind: object,  # noqa: ARG002 - IRealm's
         *interfaces: type[Interface],
-    ) -> tuple[type[Interface], IMaildrop, Callable[[], None]]:
+    ) -> tuple[type[Interface], IMaildrop | ISender, Callable[[], None]]:
         """Give the maildrop of an account.
 
         :raises UnauthorizedLogin: the checker knows somebody who has no account here, or nobody.
         :raises NotImplementedError: something else than a maildrop was asked for.
         """
-        if IMaildrop not in interfaces:
-            raise NotImplementedError("this realm gives maildrops: mailpost.interfaces.IMaildrop")
+        if IMaildrop not in interfaces and ISender not in interfaces:
+            raise NotImplementedError(
+                "this realm gives IMaildrop and ISender of mailpost.interfaces"
+            )
         login = avatarId.encode(errors="replace") if isinstance(avatarId, str) else avatarId
         name = login_name(login, self._domains) if login else None
         account = self._book.find(name) if name else None
         if account is None:
             raise UnauthorizedLogin("no account of this name")
-        return IMaildrop, self._maildrop(account), nothing_to_do
+        if IMaildrop in interfaces:
+            return IMaildrop, self._maildrop(account), nothing_to_do
+        return ISender, AccountSender(account.name, self._domains), nothing_to_do
+
+
+@implementer(ISender)
+class AccountSender:
+    """An account that hands letters in: its own addresses are its name at the office's domains."""
+
+    def __init__(self, name: str, domains: Container[str]) -> None:
+        self.name = name
+        self._domains = domains
+
+    def may_send_as(self, address: Address) -> bool:
+        """Whether it is one of its own."""
+        return address.local.lower() == self.name and address.domain in self._domains

@@ -18,8 +18,9 @@ from mailpost.connection import Connection, ConnectionFactory
 from mailpost.limits import ConnectionLimits
 from mailpost.outcome import MaildropInUse, TemporaryFailure
 from mailpost.wire import reply
+from mailpost.wire.login import LoginOffered
 from mailpost.wire.pop3 import POP3Server
-from mailpost.wire.pop3_events import LetterAsked, LoginOffered, UpdateAsked
+from mailpost.wire.pop3_events import LetterAsked, TLSAsked, UpdateAsked
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -106,6 +107,9 @@ class POP3Connection(Connection):
             self._login = self._answer_later(self._log_in(event))
         elif isinstance(event, UpdateAsked):
             self._answer_later(self._update(event.indexes))
+        elif isinstance(event, TLSAsked):
+            self.session.begin_tls()
+            self.begin_tls()
         return None
 
     # Login ----------------------------------------------------------------------------------------
@@ -245,8 +249,16 @@ class POP3Factory(ConnectionFactory):
 
     def connection(self, peer: str) -> Connection:
         """A new connection with a new session."""
-        return POP3Connection(POP3Server(self._hostname, self._max_errors), peer)
+        security = self.security
+        session = POP3Server(
+            self._hostname,
+            self._max_errors,
+            can_tls=security.on_request,
+            tls=security.implicit,
+            cleartext=security.cleartext_from(peer),
+        )
+        return POP3Connection(session, peer)
 
     def log_in(self, name: str, password: bytes, peer: str) -> Deferred[IMaildrop]:
         """Ask the Portal who this is."""
-        return login(self._portal, Login(name.encode("ascii"), password, peer))
+        return login(self._portal, Login(name.encode(), password, peer))

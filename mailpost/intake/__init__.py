@@ -1,8 +1,9 @@
 """Intake: takes letters off the wire, and puts a postmark on each copy.
 
-``protocol`` drives the SMTP engine over Twisted, ``postmarks`` writes what the office adds.
+``protocol`` drives the SMTP engine over Twisted, ``letter`` is what is being handed in, ``postmarks`` writes
+what the office adds.
 """
 
-from mailpost.intake.protocol import SMTPFactory
+from mailpost.intake.protocol import LMTPFactory, SMTPFactory, SubmissionFactory
 
-__all__ = ["SMTPFactory"]
+__all__ = ["LMTPFactory", "SMTPFactory", "SubmissionFactory"]

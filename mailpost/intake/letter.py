@@ -7,12 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import succeed
-from twisted.logger import Logger
-
 from mailpost.envelope import Copy
-from mailpost.outcome import TryLater
-from mailpost.wire import reply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,26 +19,26 @@ if TYPE_CHECKING:
     from mailpost.interfaces import IDelivery, ILetterDraft
     from mailpost.outcome import Outcome
 
-_log = Logger(namespace="mailpost.intake")
 _NAMED = 10
 
 
 class LetterUnderWay:
     """A letter that is being handed in.
 
-    :ivar octets: how many of them have come.
+    :ivar spoiled: a piece of it was lost, so nothing of it may be kept.
     """
 
-    __slots__ = ("_accepted", "_broken", "_delivery", "_draft", "_recipients", "envelope", "octets")
+    __slots__ = ("_accepted", "_delivery", "_draft", "_recipients", "envelope", "spoiled")
 
     def __init__(self, envelope: Envelope, delivery: IDelivery) -> None:
         self.envelope = envelope
-        self.octets = 0
         self._delivery = delivery
         self._draft: ILetterDraft | None = None
-        self._broken = False
+        self.spoiled = False
         self._recipients: dict[int, tuple[Destination, Address]] = {}  # by maildrop: one copy each
-        self._accepted: list[int] = []  # the maildrop of each RCPT that was accepted, in their order
+        self._accepted: list[
+            int
+        ] = []  # the maildrop of each RCPT that was accepted, in their order
 
     def address_to(self, destination: Destination, recipient: Address) -> None:
         """One more RCPT was accepted; who is named twice still gets one copy."""
@@ -52,17 +47,9 @@ class LetterUnderWay:
 
     def take(self, octets: bytes) -> Deferred[None] | None:
         """Take the next octets; a Deferred: no more before it fires."""
-        self.octets += len(octets)
-        if self._broken:
-            return None
-        try:
-            if self._draft is None:
-                self._draft = self._delivery.begin()
-            return self._draft.write(octets)
-        except Exception:  # noqa: BLE001 - nothing may be kept of a letter that lost a piece
-            _log.failure("letter {trace} cannot be taken in", trace=self.envelope.trace)
-            self._broken = True
-            return None
+        if self._draft is None:
+            self._draft = self._delivery.begin()
+        return self._draft.write(octets)
 
     def commit(
         self, postmarks: Postmarks, added: bytes, now: float, traits: Traits, *, atomic: bool
@@ -72,9 +59,6 @@ class LetterUnderWay:
         :param added: header lines for the postmark of every copy.
         :param now: seconds since the epoch.
         """
-        if self._broken:
-            lost = TryLater(reply.LOCAL_ERROR, "a piece of it was lost")
-            return succeed([lost] * len(self._accepted))
         if self._draft is None:
             self._draft = self._delivery.begin()
         copies = [
@@ -96,9 +80,9 @@ class LetterUnderWay:
 
     def abort(self) -> None:
         """Forget it. Harmless after :meth:`commit`."""
-        if self._draft is not None:
-            self._draft.abort()
-            self._draft = None
+        draft, self._draft = self._draft, None
+        if draft is not None:
+            draft.abort()
 
     @property
     def names(self) -> str:

@@ -42,7 +42,18 @@ class Postmarks:
             f"Received: from {_from(envelope)}\r\n"
             f"\tby {self._hostname} with {envelope.protocol} id {envelope.trace}\r\n"
             f"\tfor <{recipient}>; {self._dated(now)}\r\n"
-        ).encode("ascii")
+        ).encode()  # beyond US-ASCII only where SMTPUTF8 brought it
+
+    def complete(self, envelope: Envelope, now: float, *, dated: bool, identified: bool) -> bytes:
+        """What a letter handed in by its author may lack (RFC 6409 §8.1, §8.3): whole header lines.
+
+        :param dated: it has a Date.
+        :param identified: it has a Message-ID.
+        """
+        lines = "" if dated else f"Date: {self._dated(now)}\r\n"
+        if not identified:
+            lines += f"Message-ID: <{envelope.trace}@{self._hostname}>\r\n"
+        return lines.encode("ascii")
 
     def _dated(self, now: float) -> str:
         second = int(now)

@@ -6,17 +6,24 @@ The one path of a letter: sender, recipients, pieces, commit, and only then the 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.cred.error import LoginDenied, LoginFailed, UnauthorizedLogin
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
+from mailpost.accounts.checkers import Login
+from mailpost.accounts.portal import login_to_send
 from mailpost.connection import Connection, ConnectionFactory
-from mailpost.envelope import Address, Copy, Destination, Envelope, Traits
+from mailpost.envelope import Address, Destination, Envelope, Traits
+from mailpost.intake.letter import LetterUnderWay
 from mailpost.intake.postmarks import Postmarks
 from mailpost.limits import ConnectionLimits
-from mailpost.outcome import Delivered, Outcome, Refused, TryLater
+from mailpost.outcome import Delivered, Outcome, Refused, TemporaryFailure, TryLater
 from mailpost.wire import reply
+from mailpost.wire.lmtp import LMTPServer
+from mailpost.wire.login import LoginOffered
 from mailpost.wire.reply import Reply
 from mailpost.wire.smtp import Settings, SMTPServer
 from mailpost.wire.smtp_events import (
@@ -24,16 +31,17 @@ from mailpost.wire.smtp_events import (
     PieceReceived,
     RecipientOffered,
     SenderOffered,
+    TLSAsked,
     TransactionAborted,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from twisted.cred.portal import Portal
     from twisted.internet.interfaces import IReactorTime
-    from twisted.python.failure import Failure
 
-    from mailpost.interfaces import IDelivery, ILetterDraft, ISorter
+    from mailpost.interfaces import IDelivery, ISender, ISorter
     from mailpost.wire.session import Event, SessionEnded
 
 
@@ -42,7 +50,7 @@ IDLE_SECONDS = 300.0
 
 _log = Logger(namespace="mailpost.intake")
 
-_Recipients = dict[int, tuple[Destination, Address]]  # by maildrop: each has one copy
+S = TypeVar("S", bound=SMTPServer)
 
 
 def new_trace() -> str:
@@ -58,10 +66,9 @@ class SMTPConnection(Connection):
 
     def __init__(self, session: SMTPServer, peer: str) -> None:
         super().__init__(session, peer)
-        self._envelope: Envelope | None = None
-        self._recipients: _Recipients = {}
-        self._draft: ILetterDraft | None = None
-        self._spoiled = False  # a piece of the letter at hand was lost
+        self._letter: LetterUnderWay | None = None
+        self._sender: ISender | None = None  # who has logged in
+        self._login: Deferred[None] | None = None  # while it is under way
         self._letters = 0
         self._refused = 0  # recipients
         self._since = 0.0
@@ -88,18 +95,23 @@ class SMTPConnection(Connection):
     def fault(self) -> SessionEnded | None:
         """451 to whatever was asked."""
         asked = self.session.asked
-        self.session.answer(reply.LOCAL_ERROR)
         if isinstance(asked, LetterReceived):
+            self._conclude([TryLater(reply.LOCAL_ERROR)])
             self._abort(TransactionAborted(reply.LOCAL_ERROR))
+        else:
+            self.session.answer(reply.LOCAL_ERROR)
         return None
 
     def unexpected(self, failure: Failure) -> None:
         """Log it, and answer 451 if something was asked; if not, the letter at hand has a hole now."""
-        self._spoiled = self._spoiled or self.session.asked is None
+        if self._letter is not None and self.session.asked is None:
+            self._letter.spoiled = True
         super().unexpected(failure)
 
     def gone(self) -> None:
         """Forget an unfinished letter; one line for the session."""
+        if self._login is not None:
+            self._login.cancel()  # nobody waits for it: a place in the queue is free
         self._forget()
         _log.info(
             "intake from {peer} ({helo}): {letters} letters, {refused} recipients refused,"
@@ -123,24 +135,51 @@ class SMTPConnection(Connection):
             self._begin(event)
         elif isinstance(event, TransactionAborted):
             self._abort(event)
+        elif isinstance(event, LoginOffered):
+            self._login = Deferred.fromCoroutine(self._log_in(event)).addBoth(self._logged_in)
+        elif isinstance(event, TLSAsked):
+            self.session.begin_tls()
+            self.begin_tls()
         return None
+
+    # Login ----------------------------------------------------------------------------------------
+
+    async def _log_in(self, event: LoginOffered) -> None:
+        answer = reply.LOGGED_IN
+        try:
+            self._sender = await self.factory.log_in(event.name, event.password, self.peer)
+        except (UnauthorizedLogin, LoginFailed, LoginDenied):
+            answer = reply.BAD_LOGIN
+        except TemporaryFailure as failure:
+            _log.warn("login of {user} put off: {why}", user=event.name, why=failure)
+            answer = reply.LOGIN_LATER
+        if not self.session.closed:
+            self.session.answer(answer)
+
+    def _logged_in(self, result: object) -> None:
+        self._login = None
+        if isinstance(result, Failure) and not result.check(CancelledError):
+            self.unexpected(result)
+        self.go_on()
 
     # A letter's steps -----------------------------------------------------------------------------
 
     def _begin(self, event: SenderOffered) -> None:
+        session, reverse_path = self.session, event.reverse_path
         if not self.factory.delivery.has_room():
-            self.session.answer(reply.DISK_FULL)
-            return
-        session = self.session
-        self._spoiled = False
-        self._envelope = Envelope(
-            trace=new_trace(),
-            reverse_path=event.reverse_path,
-            protocol="ESMTP" if session.extended else "SMTP",
-            helo=session.helo,
-            peer=self.peer,
-        )
-        session.answer(reply.SENDER_OK)
+            session.answer(reply.DISK_FULL)
+        elif self._sender and reverse_path and not self._sender.may_send_as(reverse_path):
+            session.answer(reply.NOT_YOUR_ADDRESS)  # RFC 6409 §6.1
+        else:
+            session.answer(reply.SENDER_OK)
+            envelope = Envelope(
+                trace=new_trace(),
+                reverse_path=reverse_path,
+                protocol=session.protocol,
+                helo=session.helo,
+                peer=self.peer,
+            )
+            self._letter = LetterUnderWay(envelope, self.factory.delivery)
 
     def _sort(self, recipient: Address) -> None:
         sorted_to = self.factory.sorter.sort(recipient)
@@ -156,88 +195,102 @@ class SMTPConnection(Connection):
             self._sorted(sorted_to, recipient)
 
     def _sorted(self, sorted_to: Destination | Refused | TryLater, recipient: Address) -> None:
+        assert self._letter is not None
         if isinstance(sorted_to, Destination):
-            self._recipients.setdefault(sorted_to.maildrop, (sorted_to, recipient))
+            self._letter.address_to(sorted_to, recipient)
             self.session.answer(reply.RECIPIENT_OK)
         else:
             self.session.answer(sorted_to.reply)
             self._refused += 1
 
     def _take(self, octets: bytes) -> None:
-        if self._spoiled:
+        letter = self._letter
+        assert letter is not None
+        if letter.spoiled:
             return
-        if self._draft is None:
-            self._draft = self.factory.delivery.begin()
-        behind = self._draft.write(octets)
+        behind = letter.take(octets)
         if behind is not None:
             self.hold_until(behind)
 
     def _commit(self, event: LetterReceived) -> None:
-        if self._spoiled:
+        letter, factory = self._letter, self.factory
+        assert letter is not None
+        if letter.spoiled:
             self.fault()
             return
-        factory, envelope, recipients = self.factory, self._envelope, self._recipients
-        assert envelope is not None
-        draft = self._draft or factory.delivery.begin()
-        self._draft = draft
         now = factory.clock.seconds()
-        copies = [
-            Copy(
-                destination.maildrop,
-                factory.postmarks.write(envelope, destination.delivered_to, str(recipient), now),
+        added = b""
+        if factory.submission and not (event.dated and event.identified):
+            added = factory.postmarks.complete(
+                letter.envelope, now, dated=event.dated, identified=event.identified
             )
-            for destination, recipient in recipients.values()
-        ]
-        committed = draft.commit(envelope, copies, Traits(eight_bit=event.eight_bit), atomic=True)
-        committed.addCallback(self._committed, envelope, recipients, event.octets)
+        traits = Traits(
+            eight_bit=event.eight_bit,
+            utf8=letter.envelope.protocol.startswith("UTF8"),
+            final_crlf=event.final_crlf,
+        )
+        committed = letter.commit(factory.postmarks, added, now, traits, atomic=factory.atomic)
+        committed.addCallback(self._committed, letter, event.octets)
         committed.addErrback(self.unexpected)
         committed.addBoth(lambda _: self.go_on())
 
-    def _committed(
-        self,
-        outcomes: Sequence[Outcome],
-        envelope: Envelope,
-        recipients: _Recipients,
-        octets: int,
-    ) -> None:
+    def _committed(self, outcomes: Sequence[Outcome], letter: LetterUnderWay, octets: int) -> None:
         failed = next((o for o in outcomes if not isinstance(o, Delivered)), None)
-        answer = (
-            Reply(250, "2.0.0", f"kept as {envelope.trace}") if failed is None else failed.reply
-        )
         self._letters += failed is None
         self._forget()
         if not self.session.closed:
-            self.session.answer(answer)
+            self._conclude(outcomes, letter.envelope.trace)
             self.flush()  # whoever waits for it need not wait for the log as well
         _log.info(
             "letter {trace} from <{sender}> to {recipients}, {octets} octets, by {peer}: {outcome}",
-            trace=envelope.trace,
-            sender=envelope.reverse_path or "",
-            recipients=_names(recipients),
+            trace=letter.envelope.trace,
+            sender=letter.envelope.reverse_path or "",
+            recipients=letter.names,
             octets=octets,
             peer=self.peer,
-            outcome="kept" if failed is None else f"{answer} ({failed.reason})",
+            outcome="kept" if failed is None else f"{failed.reply} ({failed.reason})",
         )
 
+    def _conclude(self, outcomes: Sequence[Outcome], trace: str = "") -> None:
+        """Say what became of the letter: one reply for all, since all were kept or none."""
+        failed = next((o for o in outcomes if not isinstance(o, Delivered)), None)
+        self.session.answer(_kept(trace) if failed is None else failed.reply)
+
     def _abort(self, event: TransactionAborted) -> None:
-        if event.refusal is not None and self._envelope is not None:
+        letter = self._letter
+        if event.refusal is not None and letter is not None:
             _log.info(
                 "letter {trace} from <{sender}> to {recipients}, by {peer}: {outcome}",
-                trace=self._envelope.trace,
-                sender=self._envelope.reverse_path or "",
-                recipients=_names(self._recipients),
+                trace=letter.envelope.trace,
+                sender=letter.envelope.reverse_path or "",
+                recipients=letter.names,
                 peer=self.peer,
                 outcome=str(event.refusal),
             )
         self._forget()
 
     def _forget(self) -> None:
-        self._envelope = None
-        if self._recipients:
-            self._recipients = {}
-        draft, self._draft = self._draft, None
-        if draft is not None:
-            draft.abort()
+        letter, self._letter = self._letter, None
+        if letter is not None:
+            letter.abort()
+
+
+class LMTPConnection(SMTPConnection):
+    """A relay that hands letters in, and keeps those that cannot be kept here (RFC 2033)."""
+
+    session: LMTPServer
+
+    def _conclude(self, outcomes: Sequence[Outcome], trace: str = "") -> None:
+        """One reply for each recipient, in their order."""
+        kept = _kept(trace)
+        answers = [kept if isinstance(o, Delivered) else o.reply for o in outcomes]
+        if len(answers) != self.session.recipients:  # a fault: the same for all of them
+            answers = answers[:1] * self.session.recipients
+        self.session.answer_each(answers)
+
+
+def _kept(trace: str) -> Reply:
+    return Reply(250, "2.0.0", f"kept as {trace}")
 
 
 class SMTPFactory(ConnectionFactory):
@@ -246,7 +299,14 @@ class SMTPFactory(ConnectionFactory):
     :param sorter: decides at RCPT.
     :param delivery: keeps what is handed in.
     :param clock: its ``seconds()`` are taken for the time of day as well.
+    :param portal: who may log in; its realm gives :class:`~mailpost.interfaces.ISender`. None: nobody.
     """
+
+    atomic = True
+    """All recipients of a letter are served, or none is."""
+
+    submission = False
+    """Letters come from their authors: what they lack is added (RFC 6409)."""
 
     def __init__(
         self,
@@ -256,23 +316,46 @@ class SMTPFactory(ConnectionFactory):
         clock: IReactorTime,
         limits: ConnectionLimits | None = None,
         idle_seconds: float = IDLE_SECONDS,
+        portal: Portal | None = None,
     ) -> None:
         super().__init__(clock, limits or ConnectionLimits(), idle_seconds)
         self._settings = settings
+        self._portal = portal
         self.sorter = sorter
         self.delivery = delivery
         self.postmarks = Postmarks(settings.hostname)
 
     def connection(self, peer: str) -> Connection:
         """A new connection with a new session."""
-        return SMTPConnection(SMTPServer(self._settings), peer)
+        return SMTPConnection(self._session(SMTPServer, peer), peer)
+
+    def log_in(self, name: str, password: bytes, peer: str) -> Deferred[ISender]:
+        """Ask the Portal who this is."""
+        assert self._portal is not None
+        return login_to_send(self._portal, Login(name.encode(), password, peer))
+
+    def _session(self, dialect: type[S], peer: str) -> S:
+        security = self.security
+        return dialect(
+            self._settings,
+            can_tls=security.on_request,
+            tls=security.implicit,
+            cleartext=security.cleartext_from(peer),
+            can_log_in=self._portal is not None,
+        )
 
 
-_NAMED = 10
+class SubmissionFactory(SMTPFactory):
+    """A listener for the office's own users (RFC 6409). Its settings say that a login is needed."""
+
+    submission = True
 
 
-def _names(recipients: _Recipients) -> str:
-    """The recipients for the log: all of a few, the first of many."""
-    names = [destination.delivered_to for destination, _ in list(recipients.values())[:_NAMED]]
-    more = len(recipients) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
+class LMTPFactory(SMTPFactory):
+    """A listener for a relay that stands in front (RFC 2033)."""
+
+    atomic = False
+
+    def connection(self, peer: str) -> Connection:
+        """A new connection with a new session."""
+        return LMTPConnection(self._session(LMTPServer, peer), peer)

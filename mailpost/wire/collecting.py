@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from enum import Enum
 from itertools import islice
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from mailpost.wire import reply
 from mailpost.wire.dots import Stuffer, stuff
+from mailpost.wire.login import LoginSession
 from mailpost.wire.pop3_events import LetterAsked
 from mailpost.wire.reply import Response
-from mailpost.wire.session import OUTPUT_WAITING, Event, Question, ServerSession, SessionEnded
+from mailpost.wire.session import OUTPUT_WAITING, Event, Question, SessionEnded
 from mailpost.wire.top import LinesOfTop, top
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mailpost.wire.maildrop import MarkedMaildrop
+
+Q = TypeVar("Q", bound=Question)
 
 LISTED_AT_ONCE = 500  # lines of LIST and UIDL between two looks at whether the peer still reads
 _MAX_DIGITS = 10  # of TOP's lines: more is as good as all
@@ -34,7 +37,7 @@ class State(Enum):
     UPDATE = "update"
 
 
-class CollectingSession(ServerSession):
+class CollectingSession(LoginSession):
     """The part of a session in which letters are handed out.
 
     :ivar retrieved: how many letters RETR has given.
@@ -42,8 +45,10 @@ class CollectingSession(ServerSession):
 
     __slots__ = ("_lines", "_maildrop", "_pieces", "_top", "retrieved", "state")
 
-    def __init__(self, max_errors: int) -> None:
-        super().__init__(max_errors)
+    def __init__(
+        self, max_errors: int, *, can_tls: bool = False, tls: bool = False, cleartext: bool = True
+    ) -> None:
+        super().__init__(max_errors, can_tls=can_tls, tls=tls, cleartext=cleartext)
         self._maildrop: MarkedMaildrop | None = None
         self._lines: Iterator[bytes] | None = None  # the rest of a long LIST or UIDL
         self._top: int | None = None  # lines of the body that TOP asked for
@@ -190,7 +195,7 @@ class CollectingSession(ServerSession):
         self._lines = None
         return self._close(orderly=orderly)
 
-    def _answered(self, *kinds: type[Question]) -> Question:
+    def _answered(self, *kinds: type[Q]) -> Q:
         asked, self._asked = self._asked, None
         if not isinstance(asked, kinds):
             raise RuntimeError(f"that does not answer {asked!r}")  # noqa: TRY004 - our misuse

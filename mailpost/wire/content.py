@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 MAX_HOPS = 100  # RFC 5321 §6.3
 _HOP = b"\nreceived:"
 _HEADER_END = b"\r\n\r\n"
-_OVERLAP = len(_HOP) - 1
+_DATE = b"\ndate:"
+_MESSAGE_ID = b"\nmessage-id:"
+_OVERLAP = len(_MESSAGE_ID) - 1  # the longest of the three
 _ONLY_CRLF = (None, "\r\n")
 
 
 class Inspector:
     """Looks at a letter's pieces in their order; :attr:`refusal` is the first thing wrong with it.
 
+    :ivar dated: whether it has a Date line.
+    :ivar identified: whether it has a Message-ID line.
     :param max_octets: the largest letter taken.
     """
 
@@ -34,7 +38,9 @@ class Inspector:
         "_line_ends",
         "_max_octets",
         "_tail",
+        "dated",
         "eight_bit",
+        "identified",
         "octets",
         "refusal",
     )
@@ -50,6 +56,8 @@ class Inspector:
         self._hops = 0
         self.octets = 0
         self.eight_bit = False
+        self.dated = False
+        self.identified = False
         self.refusal: Reply | None = None
 
     def look(self, piece: bytes) -> Reply | None:
@@ -66,7 +74,7 @@ class Inspector:
         if not self.eight_bit and not piece.isascii():
             self.eight_bit = True
         if self._in_header:
-            self._count_hops(piece)
+            self._read_header(piece)
         return self.refusal
 
     def finish(self) -> Reply | None:
@@ -80,13 +88,16 @@ class Inspector:
         """Whether the letter ends with CRLF, or is empty."""
         return self._end == b"\r\n"
 
-    def _count_hops(self, piece: bytes) -> None:
+    def _read_header(self, piece: bytes) -> None:
         header = self._tail + piece
         end = header.find(_HEADER_END)
         if end >= 0:
             self._in_header = False
             header = header[: end + 2]
-        self._hops += header.lower().count(_HOP)
+        lower = header.lower()
+        self._hops += lower.count(_HOP, max(0, len(self._tail) - len(_HOP) + 1))
+        self.dated = self.dated or _DATE in lower
+        self.identified = self.identified or _MESSAGE_ID in lower
         # What may be the beginning of a Received line, or of the blank line, is looked at again.
         self._tail = header[-_OVERLAP:]
         if self._hops > MAX_HOPS:

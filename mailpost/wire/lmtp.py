@@ -28,12 +28,12 @@ class LMTPServer(SMTPServer):
     @property
     def protocol(self) -> str:
         """The ``with`` word of a Received line (RFC 3848, RFC 6531 §4.3)."""
-        return ("UTF8LMTP" if self._utf8 else "LMTP") + ("S" if self.tls else "")
+        return ("UTF8LMTP" if self._utf8 else "LMTP") + self._secured
 
     def answer_each(self, answers: Sequence[Reply]) -> None:
         """Answer :class:`LetterReceived`: one reply for each accepted RCPT, in their order (§4.2)."""
         assert isinstance(self._asked, LetterReceived)
-        assert len(answers) == self._recipients
+        assert len(answers) == self.recipients
         self._asked = None
         self._forget()
         self._errors = 0
@@ -42,7 +42,7 @@ class LMTPServer(SMTPServer):
 
     def _conclude(self, answer: Reply) -> None:
         last = self._letter is not None and self._letter.last
-        for _ in range(self._recipients if last else 1):
+        for _ in range(self.recipients if last else 1):
             self._reply(answer)
 
     verbs: ClassVar[dict[str, Callable[[SMTPServer, str], Event | None]]] = {

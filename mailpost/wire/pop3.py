@@ -13,14 +13,14 @@ is in :mod:`mailpost.wire.collecting`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from mailpost.wire import reply
 from mailpost.wire.collecting import CollectingSession, State
 from mailpost.wire.framing import Defect
+from mailpost.wire.login import MASKED, LoginOffered, LoginTrouble
 from mailpost.wire.maildrop import Listing, MarkedMaildrop
-from mailpost.wire.pop3_events import LetterAsked, LoginOffered, TLSAsked, UpdateAsked
+from mailpost.wire.pop3_events import LetterAsked, TLSAsked, UpdateAsked
 from mailpost.wire.reply import Response
 from mailpost.wire.session import escaped, printable, printable_utf8
 
@@ -29,48 +29,36 @@ if TYPE_CHECKING:
 
     from mailpost.wire.session import Event, SessionEnded
 
-__all__ = ["MAX_LINE", "POP3Server", "Settings", "State"]
+__all__ = ["MAX_LINE", "POP3Server", "State"]
 
 MAX_LINE = 1024  # RFC 2449 §4 asks for 255; passwords may be long
 LANGUAGES = {"en": "English"}  # RFC 6856 §3
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What this office calls itself, and what it allows.
-
-    :ivar hostname: what it calls itself in the greeting.
-    :ivar max_errors: commands without sense, and wrong passwords, before the session is closed.
-    :ivar expire: of letters left on the server, for CAPA (RFC 2449 §6.7): ``NEVER`` or days.
-    :ivar login_delay: seconds between two logins to one maildrop, 0: none (RFC 2449 §6.5).
-    :ivar cleartext: whether a password may be sent before the connection is encrypted.
-    """
-
-    hostname: str
-    max_errors: int = 30
-    expire: str = "NEVER"
-    login_delay: int = 0
-    cleartext: bool = True
 
 
 class POP3Server(CollectingSession):
     """One session.
 
     :ivar name: the name given to USER; ``""`` before.
-    :ivar tls: whether the connection is encrypted.
+    :param hostname: what the office calls itself in the greeting.
+    :param max_errors: commands without sense, and wrong passwords, before the session is closed.
     :ivar utf8: whether the peer takes UTF-8 (RFC 6856 §2).
-    :param stls: whether STLS can be had.
     """
 
-    __slots__ = ("_settings", "_stls", "name", "tls", "utf8")
+    __slots__ = ("_hostname", "name", "utf8")
 
     max_line = MAX_LINE
 
-    def __init__(self, settings: Settings, *, stls: bool = False, tls: bool = False) -> None:
-        super().__init__(settings.max_errors)
-        self._settings = settings
-        self._stls = stls
-        self.tls = tls
+    def __init__(
+        self,
+        hostname: str,
+        max_errors: int = 30,
+        *,
+        can_tls: bool = False,
+        tls: bool = False,
+        cleartext: bool = True,
+    ) -> None:
+        super().__init__(max_errors, can_tls=can_tls, tls=tls, cleartext=cleartext)
+        self._hostname = hostname
         self.utf8 = False
         self.name = ""
 
@@ -78,13 +66,11 @@ class POP3Server(CollectingSession):
 
     def greet(self) -> None:
         """Say the greeting: the session begins (RFC 1939 §4)."""
-        self._respond(
-            Response(True, f"{self._settings.hostname} mailpost, the P.O. boxes are open")
-        )
+        self._respond(Response(True, f"{self._hostname} mailpost, the P.O. boxes are open"))
 
     def admit(self, listing: Listing) -> None:
         """The login is right and the maildrop is open: answers :class:`LoginOffered`."""
-        self._answered(LoginOffered)
+        self.name = self._answered(LoginOffered).name
         self._maildrop = MarkedMaildrop(listing)
         self.state = State.TRANSACTION
         self._respond(Response(True, self._maildrop.contents))
@@ -128,6 +114,9 @@ class POP3Server(CollectingSession):
         if verb == b"PASS":  # the argument is the password to the last octet, RFC 1939 §7
             self._note("PASS ********")
             return self._pass(argument)
+        if verb == b"AUTH" and argument:
+            self._note(f"AUTH {escaped(argument.split(b' ')[0])} {MASKED}")
+            return self._auth(argument)
         if not printable(line) and not (self.utf8 and verb == b"USER" and printable_utf8(line)):
             self._note(escaped(line))
             return self._wrong(reply.POP_BAD_OCTETS)
@@ -158,20 +147,16 @@ class POP3Server(CollectingSession):
 
     def _capabilities(self) -> list[str]:
         """What can be had just now (RFC 2449 §6); each of it is true."""
-        settings = self._settings
         words = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"]
-        if self._may_say_password():
+        if self.may_say_password:
             words.append("USER")
-        if self._stls and not self.tls and self._maildrop is None:
+        if mechanisms := self.mechanisms:
+            words.append(f"SASL {' '.join(mechanisms)}")  # RFC 5034
+        if self._can_tls and not self.tls and self._maildrop is None:
             words.append("STLS")  # RFC 2595 §4
-        if settings.login_delay:
-            words.append(f"LOGIN-DELAY {settings.login_delay}")
-        words += [f"EXPIRE {settings.expire}", "UTF8 USER", "LANG"]  # RFC 6856
+        words += ["EXPIRE NEVER", "UTF8 USER", "LANG"]  # RFC 6856
         words.append("IMPLEMENTATION mailpost")
         return words
-
-    def _may_say_password(self) -> bool:
-        return self.tls or self._settings.cleartext
 
     def _quit(self, argument: bytes) -> Event | None:
         if argument:
@@ -185,7 +170,7 @@ class POP3Server(CollectingSession):
     def _user(self, name: bytes) -> Event | None:
         if self._maildrop is not None:
             return self._wrong(reply.POP_ALREADY_IN)
-        if not self._may_say_password():
+        if not self.may_say_password:
             return self._wrong(reply.POP_NEEDS_TLS)
         if not name:
             return self._wrong(reply.POP_NEEDS_NAME)
@@ -201,10 +186,27 @@ class POP3Server(CollectingSession):
             return self._wrong(reply.POP_BAD_OCTETS)
         return LoginOffered(self.name, password)
 
+    def _auth(self, argument: bytes) -> Event | None:
+        if self._maildrop is not None:
+            return self._wrong(reply.POP_ALREADY_IN)
+        if not argument:  # RFC 5034 §4 has none; clients of before its time ask what there is
+            self._respond(Response(True, "mechanisms follow"))
+            self._say("".join(f"{word}\r\n" for word in (*self.mechanisms, ".")).encode("ascii"))
+            return None
+        if not printable(argument):
+            return self._wrong(reply.POP_BAD_OCTETS)
+        return self._authenticate(argument.decode("ascii"))
+
+    def _challenge(self, line: bytes) -> None:
+        self._say(b"+ " + line + b"\r\n")
+
+    def _login_trouble(self, trouble: LoginTrouble) -> Event | None:
+        return self._wrong(_TROUBLES[trouble])
+
     def _begin_tls(self, argument: bytes) -> Event | None:
         if argument:
             return self._wrong(reply.POP_NO_ARGUMENT)
-        if self._maildrop is not None or self.tls or not self._stls:
+        if self._maildrop is not None or self.tls or not self._can_tls:
             return self._wrong(reply.POP_NO_TLS)
         return TLSAsked()
 
@@ -232,7 +234,17 @@ class POP3Server(CollectingSession):
         b"CAPA": _capa,
         b"QUIT": _quit,
         b"USER": _user,
+        b"AUTH": _auth,
         b"STLS": _begin_tls,
         b"UTF8": _utf8,
         b"LANG": _lang,
     }
+
+
+_TROUBLES = {
+    LoginTrouble.UNKNOWN_MECHANISM: reply.POP_NO_SUCH_MECHANISM,
+    LoginTrouble.CLEARTEXT: reply.POP_NEEDS_TLS,
+    LoginTrouble.MALFORMED: reply.POP_BAD_BASE64,
+    LoginTrouble.CANCELLED: reply.POP_LOGIN_GIVEN_UP,
+    LoginTrouble.REFUSED: reply.POP_BAD_LOGIN,
+}

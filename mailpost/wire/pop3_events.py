@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailpost.wire.session import Question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-@dataclass(frozen=True, slots=True)
-class LoginOffered(Question):
-    """USER and PASS: may they in? Answered with ``admit`` or ``refuse``."""
-
-    name: str
-    password: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class Reply:
 
 # Positive -----------------------------------------------------------------------------------------
 BYE = Reply(221, "2.0.0", "the post office thanks you, good bye")  # RFC 5321 §4.1.1.10
+LOGGED_IN = Reply(235, "2.7.0", "welcome")  # RFC 4954 §4
 BEGIN_TLS = Reply(220, "2.0.0", "go ahead, encrypted")  # RFC 3207 §4
 OK = Reply(250, "2.0.0", "ok")
 SENDER_OK = Reply(250, "2.1.0", "sender ok")
@@ -54,7 +55,10 @@ RECIPIENT_OK = Reply(250, "2.1.5", "recipient ok")
 CANNOT_VERIFY = Reply(252, "2.1.5", "send the letter, then you will know")  # RFC 5321 §3.5.3
 SEND_LETTER = Reply(354, "", "send the letter, end with a dot on a line of its own")
 HELP = Reply(
-    214, "2.0.0", "EHLO HELO STARTTLS MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT", "see RFC 5321"
+    214,
+    "2.0.0",
+    "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT",
+    "see RFC 5321",
 )
 
 # Try later ----------------------------------------------------------------------------------------
@@ -65,6 +69,7 @@ TOO_MANY_ERRORS = Reply(421, "4.7.0", "too many errors, closing")
 LOCAL_ERROR = Reply(451, "4.3.0", "something is wrong here, try again later")
 STORE_FAILED = Reply(451, "4.3.0", "the letter could not be kept, try again later")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "too many recipients, send the rest separately")
+LOGIN_LATER = Reply(454, "4.7.0", "nobody can log in just now, try again later")  # RFC 4954 §6
 NO_TLS = Reply(454, "4.7.0", "TLS is not to be had here")  # RFC 3207 §4
 DISK_FULL = Reply(452, "4.3.1", "no room to keep letters just now, try again later")
 
@@ -83,6 +88,15 @@ BAD_PARAMETER = Reply(501, "5.5.4", "bad value for a parameter")
 BAD_CHUNK = Reply(501, "5.5.4", "syntax: BDAT octets [LAST]")  # RFC 3030 §2
 CHUNKS_ONLY = Reply(503, "5.5.1", "this letter came in chunks: go on with BDAT")
 ALREADY_TLS = Reply(503, "5.5.1", "the connection is encrypted already")
+CANCELLED = Reply(501, "5.7.0", "the login was given up")  # RFC 4954 §4
+BAD_BASE64 = Reply(501, "5.5.2", "that is no base64")
+NO_SUCH_MECHANISM = Reply(504, "5.5.4", "that mechanism is not offered")
+NEEDS_LOGIN = Reply(530, "5.7.0", "log in first")  # RFC 4954 §6
+BAD_LOGIN = Reply(535, "5.7.8", "name or password is wrong")
+NEEDS_TLS = Reply(538, "5.7.11", "no password before STARTTLS")
+ALREADY_IN = Reply(503, "5.5.1", "you are logged in already")
+NO_LOGIN_NOW = Reply(503, "5.5.1", "no login before EHLO, nor while a letter is handed in")
+NOT_YOUR_ADDRESS = Reply(553, "5.7.1", "that is not an address of yours")
 SAY_HELLO = Reply(503, "5.5.1", "say EHLO or HELO first")
 NESTED_MAIL = Reply(503, "5.5.1", "a sender is already named, RSET to start over")
 NEEDS_MAIL = Reply(503, "5.5.1", "name the sender first: MAIL FROM")
@@ -145,6 +159,9 @@ POP_LOGIN_FIRST = Response(False, "log in first")
 POP_ALREADY_IN = Response(False, "you are logged in already")
 POP_NO_TLS = Response(False, "TLS is not to be had here, or has begun already")
 POP_NEEDS_TLS = Response(False, "no password before STLS")
+POP_LOGIN_GIVEN_UP = Response(False, "the login was given up")
+POP_BAD_BASE64 = Response(False, "that is no base64")
+POP_NO_SUCH_MECHANISM = Response(False, "that mechanism is not offered")
 POP_NO_SUCH_LANGUAGE = Response(False, "that language is not spoken here")
 POP_USER_FIRST = Response(False, "USER comes before PASS")
 POP_BAD_LOGIN = Response(False, "name or password is wrong", "AUTH")  # RFC 3206 §4

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mailpost.wire import reply
 from mailpost.wire.framing import Defect
+from mailpost.wire.login import MASKED, MAX_RESPONSE, LoginTrouble
 from mailpost.wire.reply import Reply
 from mailpost.wire.session import escaped, printable, printable_utf8
 from mailpost.wire.smtp_events import TLSAsked
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_LINE", "SMTPServer", "Settings", "State"]
 
-MAX_LINE = 2048  # RFC 5321 §4.5.3.1.4 asks for 512 at least
+MAX_LINE = MAX_RESPONSE  # RFC 5321 §4.5.3.1.4 asks for 512 at least; AUTH may be this long
 
 
 class SMTPServer(TransactionSession):
@@ -30,19 +31,25 @@ class SMTPServer(TransactionSession):
 
     :ivar helo: what the peer calls itself; ``""`` before it has.
     :ivar extended: whether it said EHLO.
-    :ivar tls: whether the connection is encrypted.
-    :param starttls: whether STARTTLS can be had.
     """
 
-    __slots__ = ("_starttls", "extended", "helo", "tls")
+    __slots__ = ("extended", "helo")
 
     max_line = MAX_LINE
     greeting: ClassVar[str] = "ESMTP"
 
-    def __init__(self, settings: Settings, *, starttls: bool = False, tls: bool = False) -> None:
-        super().__init__(settings)
-        self._starttls = starttls
-        self.tls = tls
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        can_tls: bool = False,
+        tls: bool = False,
+        cleartext: bool = True,
+        can_log_in: bool = True,
+    ) -> None:
+        super().__init__(
+            settings, can_tls=can_tls, tls=tls, cleartext=cleartext, can_log_in=can_log_in
+        )
         self.helo = ""
         self.extended = False
 
@@ -67,6 +74,7 @@ class SMTPServer(TransactionSession):
         self.state = State.START
         self.helo = ""
         self.extended = False
+        self.user = ""
         self.tls = True
 
     @property
@@ -74,7 +82,11 @@ class SMTPServer(TransactionSession):
         """The ``with`` word of a Received line (RFC 3848, RFC 6531 §4.3)."""
         if not self.extended:
             return "SMTP"
-        return ("UTF8SMTP" if self._utf8 else "ESMTP") + ("S" if self.tls else "")
+        return ("UTF8SMTP" if self._utf8 else "ESMTP") + self._secured
+
+    @property
+    def _secured(self) -> str:
+        return ("S" if self.tls else "") + ("A" if self.user else "")
 
     # Commands -------------------------------------------------------------------------------------
 
@@ -87,9 +99,11 @@ class SMTPServer(TransactionSession):
                 self._note(escaped(line))
                 return self._wrong(reply.BAD_OCTETS)
             text = line.decode()
-        if self.transcript is not None:
-            self._note(text)
         verb, _, argument = text.partition(" ")
+        if self.transcript is not None:
+            self._note(
+                text if verb.upper() != "AUTH" else f"AUTH {argument.split(' ')[0]} {MASKED}"
+            )
         command = self.verbs.get(verb.upper())
         if command is None:
             return self._wrong(reply.UNKNOWN_COMMAND)
@@ -109,13 +123,14 @@ class SMTPServer(TransactionSession):
             "8BITMIME",  # RFC 6152
             "CHUNKING",  # RFC 3030
             "SMTPUTF8",  # RFC 6531
-            "DSN",  # RFC 3461
             "ENHANCEDSTATUSCODES",  # RFC 2034
             f"LIMITS RCPTMAX={settings.max_recipients}",  # RFC 9422
             "HELP",
         ]
-        if self._starttls and not self.tls:
+        if self._can_tls and not self.tls:
             words.append("STARTTLS")
+        if not self.user and (mechanisms := self.mechanisms):
+            words.append(f"AUTH {' '.join(mechanisms)}")  # RFC 4954
         return words
 
     def _ehlo(self, argument: str) -> Event | None:
@@ -139,9 +154,22 @@ class SMTPServer(TransactionSession):
             return self._wrong(reply.NO_ARGUMENT)
         if self.tls:
             return self._wrong(reply.ALREADY_TLS)
-        if not self._starttls:
+        if not self._can_tls:
             return self._wrong(reply.NO_TLS)
         return TLSAsked()
+
+    def _auth(self, argument: str) -> Event | None:
+        if self.state is not State.READY or not self.extended:
+            return self._wrong(reply.NO_LOGIN_NOW)
+        if self.user:
+            return self._wrong(reply.ALREADY_IN)
+        return self._authenticate(argument) if argument else self._wrong(reply.SYNTAX)
+
+    def _challenge(self, line: bytes) -> None:
+        self._say(b"334 " + line + b"\r\n")
+
+    def _login_trouble(self, trouble: LoginTrouble) -> Event | None:
+        return self._wrong(_TROUBLES[trouble])
 
     def _noop(self, argument: str) -> Event | None:  # noqa: ARG002 - RFC 5321 §4.1.1.9: ignored
         return self._reply(reply.OK)
@@ -159,9 +187,19 @@ class SMTPServer(TransactionSession):
         "EHLO": _ehlo,
         "HELO": _helo,
         "STARTTLS": _tls,
+        "AUTH": _auth,
         **TransactionSession.transaction_verbs,
         "NOOP": _noop,
         "QUIT": _quit,
         "VRFY": _vrfy,
         "HELP": _help,
     }
+
+
+_TROUBLES = {
+    LoginTrouble.UNKNOWN_MECHANISM: reply.NO_SUCH_MECHANISM,
+    LoginTrouble.CLEARTEXT: reply.NEEDS_TLS,
+    LoginTrouble.MALFORMED: reply.BAD_BASE64,
+    LoginTrouble.CANCELLED: reply.CANCELLED,
+    LoginTrouble.REFUSED: reply.BAD_LOGIN,
+}

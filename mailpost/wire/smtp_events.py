@@ -8,12 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailpost.wire.parameters import (
-    NO_MAIL_PARAMETERS,
-    NO_RCPT_PARAMETERS,
-    MailParameters,
-    RcptParameters,
-)
+from mailpost.wire.parameters import NO_MAIL_PARAMETERS, MailParameters
 from mailpost.wire.session import Event, Question
 
 if TYPE_CHECKING:
@@ -37,7 +32,6 @@ class RecipientOffered(Question):
     """RCPT: may the letter go there?"""
 
     recipient: Address
-    parameters: RcptParameters = NO_RCPT_PARAMETERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +40,16 @@ class LetterReceived(Question):
 
     :ivar octets: the size of its body.
     :ivar eight_bit: whether any octet was above 0x7F.
+    :ivar dated: whether its header has a Date.
+    :ivar identified: whether its header has a Message-ID.
     :ivar final_crlf: whether it ends with CRLF, as every letter does that came by DATA.
     """
 
     octets: int
     eight_bit: bool
     final_crlf: bool = True
+    dated: bool = True
+    identified: bool = True
 
 
 @dataclass(frozen=True, slots=True)

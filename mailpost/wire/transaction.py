@@ -20,15 +20,11 @@ from typing import TYPE_CHECKING, ClassVar
 from mailpost.wire import reply
 from mailpost.wire.chunk import ChunkReader
 from mailpost.wire.incoming import IncomingLetter
-from mailpost.wire.parameters import (
-    NO_MAIL_PARAMETERS,
-    NO_RCPT_PARAMETERS,
-    mail_parameters,
-    rcpt_parameters,
-)
+from mailpost.wire.login import LoginOffered, LoginSession
+from mailpost.wire.parameters import NO_MAIL_PARAMETERS, mail_parameters
 from mailpost.wire.path import PathError, parse_mail, parse_rcpt
 from mailpost.wire.reply import Reply
-from mailpost.wire.session import NEED_OCTETS, Event, ServerSession, SessionEnded
+from mailpost.wire.session import NEED_OCTETS, Event, SessionEnded
 from mailpost.wire.smtp_events import (
     LetterReceived,
     PieceReceived,
@@ -51,12 +47,14 @@ class Settings:
     :ivar max_octets: the largest letter, announced as SIZE (RFC 1870).
     :ivar max_recipients: recipients of one letter; past it 452, and the earlier ones stand.
     :ivar max_errors: commands without sense before the session is closed; a letter wipes the slate.
+    :ivar needs_login: whether nothing is taken from a peer that has not logged in (RFC 6409 §4.3).
     """
 
     hostname: str
     max_octets: int = 128 * 1024 * 1024
     max_recipients: int = 1000
     max_errors: int = 30
+    needs_login: bool = False
 
 
 class State(Enum):
@@ -73,28 +71,48 @@ _ABORTED = TransactionAborted()
 _UNDER_WAY = (State.MAIL, State.CHUNKS)
 
 
-class TransactionSession(ServerSession):
-    """The part of a session in which letters are handed in."""
+class TransactionSession(LoginSession):
+    """The part of a session in which letters are handed in.
+
+    :ivar recipients: how many RCPTs of the letter at hand were accepted.
+    :ivar user: who has logged in; ``""``: nobody.
+    """
 
     __slots__ = (
         "_letter",
-        "_recipients",
         "_refused_recipients",
         "_settings",
         "_skipped",
         "_utf8",
+        "recipients",
         "state",
+        "user",
     )
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings.max_errors)
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        can_tls: bool = False,
+        tls: bool = False,
+        cleartext: bool = True,
+        can_log_in: bool = True,
+    ) -> None:
+        super().__init__(
+            settings.max_errors,
+            can_tls=can_tls,
+            tls=tls,
+            cleartext=cleartext,
+            can_log_in=can_log_in,
+        )
         self._settings = settings
-        self._recipients = 0
+        self.recipients = 0
         self._refused_recipients = 0
         self._utf8 = False
         self._letter: IncomingLetter | None = None
         self._skipped: ChunkReader | None = None  # the octets of a chunk that was refused
         self.state = State.START
+        self.user = ""
 
     # For the shell --------------------------------------------------------------------------------
 
@@ -107,12 +125,17 @@ class TransactionSession(ServerSession):
                 self._utf8 = asked.parameters.utf8
         elif isinstance(asked, RecipientOffered):
             if answer.positive:
-                self._recipients += 1
+                self.recipients += 1
             else:
                 self._refused_recipients += 1
         elif isinstance(asked, LetterReceived):
             self._forget()
             self._errors = 0
+        elif isinstance(asked, LoginOffered):
+            if answer.positive:
+                self.user = asked.name
+            else:
+                self._too_many_errors()
         else:
             raise RuntimeError("there is no question to answer")  # noqa: TRY004 - our misuse
         self._reply(answer)
@@ -130,6 +153,8 @@ class TransactionSession(ServerSession):
             return self._wrong(reply.SAY_HELLO)
         if self.state is not State.READY:
             return self._wrong(reply.NESTED_MAIL)
+        if self._settings.needs_login and not self.user:
+            return self._wrong(reply.NEEDS_LOGIN)
         try:
             reverse_path, given = parse_mail(argument)
             parameters = mail_parameters(given) if given else NO_MAIL_PARAMETERS
@@ -146,14 +171,15 @@ class TransactionSession(ServerSession):
             return self._wrong(reply.NEEDS_MAIL)
         try:
             recipient, given = parse_rcpt(argument)
-            parameters = rcpt_parameters(given) if given else NO_RCPT_PARAMETERS
         except PathError as error:
             return self._wrong(error.reply)
+        if given:
+            return self._wrong(reply.NO_SUCH_PARAMETER)
         if not (self._utf8 or recipient.isascii()):
             return self._wrong(reply.NOT_ASCII)
-        if self._recipients >= self._settings.max_recipients:
+        if self.recipients >= self._settings.max_recipients:
             return self._reply(reply.TOO_MANY_RECIPIENTS)  # RFC 5321 §4.5.3.1.10
-        return RecipientOffered(recipient, parameters)
+        return RecipientOffered(recipient)
 
     def _data(self, argument: str) -> Event | None:
         if argument:
@@ -188,7 +214,7 @@ class TransactionSession(ServerSession):
         """Why no letter may follow yet."""
         if self.state is not State.MAIL:
             return reply.NEEDS_MAIL
-        if self._recipients:
+        if self.recipients:
             return None
         # RFC 2920 §3.1: a client that pipelines DATA must never see a 354 it cannot use.
         return reply.NO_VALID_RECIPIENT if self._refused_recipients else reply.NEEDS_RECIPIENT
@@ -247,7 +273,13 @@ class TransactionSession(ServerSession):
         refusal = inspector.finish()
         if refusal is None:
             self.state = State.READY
-            return LetterReceived(inspector.octets, inspector.eight_bit, inspector.final_crlf)
+            return LetterReceived(
+                inspector.octets,
+                inspector.eight_bit,
+                inspector.final_crlf,
+                inspector.dated,
+                inspector.identified,
+            )
         self._conclude(refusal)
         self._forget()
         return None if refused_before else TransactionAborted(refusal)
@@ -285,6 +317,6 @@ class TransactionSession(ServerSession):
         """Back to READY: no sender, no recipients."""
         if self.state is not State.START:
             self.state = State.READY
-        self._recipients = self._refused_recipients = 0
+        self.recipients = self._refused_recipients = 0
         self._utf8 = False
         self._letter = None
