@@ -40,6 +40,10 @@ class InputBuffer:
             self._data = self._data[self._start :] + octets
         self._start = 0
 
+    def begins_with(self, word: bytes) -> bool:
+        """Whether the next line begins with this word, given in upper case, whatever its own case."""
+        return self._data[self._start : self._start + len(word)].upper() == word
+
     def take_line(self, limit: int) -> bytes | Defect | None:
         """The next line without its CRLF, what is wrong with it, or None: no whole line is there yet.
 

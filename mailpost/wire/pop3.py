@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from mailpost.wire import reply
-from mailpost.wire.collecting import CollectingSession, State
+from mailpost.wire.collecting import LISTED_AT_ONCE, CollectingSession, State
 from mailpost.wire.framing import Defect
 from mailpost.wire.login import MASKED, LoginOffered, LoginTrouble
 from mailpost.wire.maildrop import Listing, MarkedMaildrop
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from mailpost.wire.session import Event, SessionEnded
 
-__all__ = ["MAX_LINE", "POP3Server", "State"]
+__all__ = ["LISTED_AT_ONCE", "MAX_LINE", "POP3Server", "State"]
 
 MAX_LINE = 1024  # RFC 2449 §4 asks for 255; passwords may be long
 LANGUAGES = {"en": "English"}  # RFC 6856 §3

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mailpost.wire.login import LoginOffered
 from mailpost.wire.session import Question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+__all__ = ["LetterAsked", "LoginOffered", "TLSAsked", "UpdateAsked"]
 
 
 @dataclass(frozen=True, slots=True)

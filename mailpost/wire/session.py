@@ -131,10 +131,14 @@ class ServerSession:
 
     def _step(self) -> Event | None:
         """Consume the next thing: what it leads to, or None when it was answered at once."""
-        line = self._input.take_line(self.max_line)
+        line = self._input.take_line(self._line_limit())
         if line is None:
             return NEED_OCTETS
         return self._obey(line) if isinstance(line, bytes) else self._complain(line)
+
+    def _line_limit(self) -> int:
+        """Octets that the next line may have, its CRLF counted."""
+        return self.max_line
 
     def _obey(self, line: bytes) -> Event | None:
         """Do what a line says; an event, or None when the answer was given at once."""

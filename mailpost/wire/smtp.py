@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_LINE", "SMTPServer", "Settings", "State"]
 
-MAX_LINE = MAX_RESPONSE  # RFC 5321 §4.5.3.1.4 asks for 512 at least; AUTH may be this long
+MAX_LINE = 2048  # RFC 5321 §4.5.3.1.4 asks for 512 at least
 
 
 class SMTPServer(TransactionSession):
@@ -90,6 +90,9 @@ class SMTPServer(TransactionSession):
 
     # Commands -------------------------------------------------------------------------------------
 
+    def _line_limit(self) -> int:
+        return MAX_RESPONSE if self._input.begins_with(b"AUTH ") else self.max_line  # RFC 4954 §4
+
     def _obey(self, line: bytes) -> Event | None:
         line = line.rstrip(b" \t")  # RFC 5321 §4.1.1: trailing white space is tolerated
         if printable(line):
@@ -97,7 +100,8 @@ class SMTPServer(TransactionSession):
         else:
             if not printable_utf8(line):  # it may be in an argument (RFC 6531 §3)
                 self._note(escaped(line))
-                return self._wrong(reply.BAD_OCTETS)
+                address = line[:4].upper() in (b"MAIL", b"RCPT") and not line.isascii()
+                return self._wrong(reply.NOT_ASCII if address else reply.BAD_OCTETS)
             text = line.decode()
         verb, _, argument = text.partition(" ")
         if self.transcript is not None:
