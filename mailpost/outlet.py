@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from twisted.internet.interfaces import IPullProducer, IPushProducer, ITransport
+from twisted.internet.interfaces import IPullProducer, IPushProducer, ISSLTransport, ITransport
 from twisted.internet.tcp import Connection as SocketConnection
 from zope.interface import implementer
 
@@ -100,12 +100,7 @@ class SocketOutlet:
     def close(self, *, orderly: bool) -> None:
         """Close the connection; what was sent will still go out."""
         self.detach()
-        if orderly:
-            self._transport.loseConnection()
-        else:
-            # The peer may be sending still: closing now would reset the connection, and our last words
-            # would be lost on their way. So only our half is closed, and what comes is thrown away.
-            self._transport.loseWriteConnection()
+        _close(self._transport, orderly=orderly)
 
 
 @implementer(IPushProducer)
@@ -145,7 +140,17 @@ class TransportOutlet:
             self._attached = False
             self._transport.unregisterProducer()  # type: ignore[attr-defined]  # IConsumer as well
 
-    def close(self, *, orderly: bool) -> None:  # noqa: ARG002 - TLS knows no half of a connection
+    def close(self, *, orderly: bool) -> None:
         """Close the connection; what was sent will still go out."""
         self.detach()
-        self._transport.loseConnection()
+        _close(self._transport, orderly=orderly)
+
+
+def _close(transport: ITransport, *, orderly: bool) -> None:
+    half = getattr(transport, "loseWriteConnection", None)
+    if orderly or half is None or ISSLTransport.providedBy(transport):  # TLS knows no half
+        transport.loseConnection()
+    else:
+        # The peer may be sending still: closing now would reset the connection, and our last words
+        # would be lost on their way. So only our half is closed, and what comes is thrown away.
+        half()
