@@ -153,7 +153,7 @@ def test_it_stands_aside(factory, rooms, clock):
 def test_a_transport_that_goes_on_calling_the_first(factory, rooms):
     """Not every transport asks what its protocol is; nothing is lost on the way."""
     transport = arrive(factory)
-    first = transport.protocol
+    first, transport.protocol = transport.protocol, None
     first.dataReceived(V1 + b"a")
     first.dataReceived(b"b")
     first.connectionLost(None)
