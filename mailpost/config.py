@@ -11,10 +11,9 @@ from __future__ import annotations
 import difflib
 import json
 import os
-import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -23,24 +22,21 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
 
+from mailpost import config_values as values
 from mailpost import endpoint
+from mailpost.config_values import Domain, Network, Octets, domain_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pydantic_core import ErrorDetails
 
 __all__ = ["Config", "ConfigError", "Limits", "Listen", "Office", "domain_name", "find", "load"]
 
 BACKLOG = 1024  # connections that may wait to be accepted
 SEARCHED = ("mailpost.toml", "/etc/mailpost/mailpost.toml")
-
-_T = TypeVar("_T")
-_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
-_SIZE = re.compile(r"(\d{1,15}) *(KiB|MiB|GiB)", re.ASCII)
-_UNIT = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 class ConfigError(Exception):
@@ -54,77 +50,6 @@ class ConfigError(Exception):
         self.mistakes = mistakes
 
 
-def domain_name(text: str) -> str:
-    """Bring a domain to the form the office compares: lower case, in ASCII (RFC 5890 §2.3.2.1).
-
-    :raises ValueError: it is no domain name.
-    """
-    name = text.lower()
-    if not text.isascii():
-        import idna  # noqa: PLC0415 - its tables are large, and few offices need them
-
-        name = idna.encode(text, uts46=True).decode("ascii")  # an IDNAError is a ValueError
-    if len(name) > 253 or not all(map(_LABEL.fullmatch, name.split("."))):  # noqa: PLR2004 - RFC 1035
-        raise ValueError(text)
-    return name
-
-
-def _tell(text: str) -> NoReturn:
-    """Refuse a value with a sentence of its own, where the description does not say enough."""
-    raise PydanticCustomError("told", "{text}", {"text": text})
-
-
-def _octets(value: object) -> object:
-    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
-    return int(match[1]) * _UNIT[match[2]] if match else value
-
-
-def _some(values: tuple[_T, ...]) -> tuple[_T, ...]:
-    if not values:
-        raise ValueError(values)
-    return values
-
-
-def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        if values.count(value) > 1:
-            _tell(f'"{value}" is there twice')
-    return values
-
-
-def _database(value: str, info: ValidationInfo) -> str:
-    if value.startswith(("postgresql:", "postgres:")):
-        _tell("PostgreSQL is not in this version yet; expected sqlite: and a file")
-    scheme, _, file = value.partition(":")
-    if scheme != "sqlite" or not file.strip("/.") or "\0" in file:
-        raise ValueError(value)
-    return f"sqlite:{(info.context or Path()) / file}"
-
-
-def _one_process(value: int) -> int:
-    if value > 1:
-        _tell(f"this version runs as one process; expected 1; got {value}")
-    return value
-
-
-def _no_tls_yet(value: object) -> object:
-    if value in ("starttls", "implicit"):
-        _tell(f'TLS is not in this version yet; expected none; got "{value}"')
-    return value
-
-
-def _endpoint(value: str) -> str:
-    try:
-        endpoint.parse(value)
-    except ValueError as error:
-        _tell(str(error))
-    return value
-
-
-Domain = Annotated[str, AfterValidator(domain_name)]
-Octets = Annotated[int, BeforeValidator(_octets)]
-
-
 class _Table(BaseModel):
     """A TOML table: every key known, every value of its very type, nothing changed later."""
 
@@ -135,17 +60,17 @@ class Office(_Table):
     """Who the office is and what it takes."""
 
     hostname: Domain = Field(description='this machine\'s name, such as "mx.example.org"')
-    domains: Annotated[tuple[Domain, ...], AfterValidator(_some), AfterValidator(_distinct)] = (
-        Field(
-            description='a list of the domains it keeps mail for, such as ["example.org"]',
-            strict=False,
-        )
+    domains: Annotated[
+        tuple[Domain, ...], AfterValidator(values.some), AfterValidator(values.distinct)
+    ] = Field(
+        description='a list of the domains it keeps mail for, such as ["example.org"]',
+        strict=False,
     )
-    store: Annotated[str, AfterValidator(_database)] = Field(
+    store: Annotated[str, AfterValidator(values.database)] = Field(
         default="sqlite:mailpost.db",
         description="sqlite: and a file, beside the configuration if not absolute",
     )
-    workers: Annotated[int, AfterValidator(_one_process)] = Field(
+    workers: Annotated[int, AfterValidator(values.one_process)] = Field(
         default=1, ge=1, description="how many processes serve, 1 or more"
     )
     postmaster: str | None = Field(
@@ -185,12 +110,18 @@ class Limits(_Table):
 class Listen(_Table):
     """One door: the protocol spoken there and where it is."""
 
-    protocol: Literal["smtp", "pop3"] = Field(description="one of smtp, pop3")
-    endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(
+    protocol: Literal["smtp", "lmtp", "submission", "pop3"] = Field(
+        description="one of smtp, lmtp, submission, pop3"
+    )
+    endpoint: Annotated[str, AfterValidator(values.endpoint)] = Field(
         description='an endpoint, such as "tcp:2525:interface=127.0.0.1"'
     )
-    tls: Annotated[Literal["none"], BeforeValidator(_no_tls_yet)] = Field(
-        default="none", description="none"
+    tls: Literal["none", "starttls", "implicit"] = Field(
+        default="none", description="one of none, starttls, implicit"
+    )
+    cleartext: bool = Field(default=False, description="true or false")
+    proxy: tuple[Annotated[Network, BeforeValidator(values.network)], ...] = Field(
+        default=(), strict=False, description='a list of networks, such as ["10.0.0.0/8"]'
     )
 
     @property
@@ -211,13 +142,27 @@ class Listen(_Table):
         return endpoint.parse(self.endpoint).get("interface", "")
 
 
+class Certificate(_Table):
+    """A certificate for TLS, and its key."""
+
+    chain: Annotated[str, AfterValidator(values.beside)] = Field(
+        description="a file with the certificate, and those that vouch for it"
+    )
+    key: Annotated[str, AfterValidator(values.beside)] = Field(
+        description="a file with the certificate's key"
+    )
+
+
 class Config(_Table):
     """The whole file."""
 
     office: Office = Field(description="a table [office]")
     limits: Limits = Field(default_factory=Limits, description="a table [limits]")
-    listen: Annotated[tuple[Listen, ...], AfterValidator(_some)] = Field(
+    listen: Annotated[tuple[Listen, ...], AfterValidator(values.some)] = Field(
         strict=False, description="one table [[listen]] or more"
+    )
+    certificate: tuple[Certificate, ...] = Field(
+        default=(), strict=False, description="tables [[certificate]]"
     )
 
 
@@ -255,10 +200,19 @@ def load(path: Path) -> Config:
     except RecursionError:
         raise ConfigError(f"{path}: not TOML: nested too deeply") from None
     try:
-        return Config.model_validate(data, context=path.parent)
+        config = Config.model_validate(data, context=path.parent)
     except ValidationError as error:
         mistakes = (f"{path}: {_mistake(one)}" for one in error.errors())
         raise ConfigError(*map(_on_one_line, mistakes)) from None
+    encrypted = [n for n, listen in enumerate(config.listen) if listen.tls != "none"]
+    if encrypted and not config.certificate:
+        raise ConfigError(
+            *(
+                f"{path}: listen[{n}].tls: TLS needs a table [[certificate]]; none is there"
+                for n in encrypted
+            )
+        )
+    return config
 
 
 def _where(text: str) -> str:
@@ -299,4 +253,9 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:56]} ..."  # noqa: PLR2004 - a line is to stay a line
 
 
-_TABLES: dict[str, type[_Table]] = {"office": Office, "limits": Limits, "listen": Listen}
+_TABLES: dict[str, type[_Table]] = {
+    "office": Office,
+    "limits": Limits,
+    "listen": Listen,
+    "certificate": Certificate,
+}

@@ -238,6 +238,9 @@ class Connection(Protocol):
         """Send the last words and close; a peer that does not go is cut off."""
         self.flush()
         if self._outlet is not None:
+            if self._paused:
+                self._paused = False
+                self.transport.resumeProducing()  # type: ignore[union-attr]
             self.factory.idle.forget(self)
             self.factory.closing.touch(self)
             self._outlet.close(orderly=end.orderly)

@@ -34,7 +34,7 @@ def parse(description: str) -> dict[str, str]:
     """
     kind, *rest = _split(description)
     if kind in {"ssl", "tls"}:
-        raise ValueError("TLS is not in this version yet; expected tcp:PORT")
+        raise ValueError('expected tcp:PORT, with tls = "implicit" beside it')
     if kind not in _PARTS:
         raise ValueError(
             f'expected one of {", ".join(_PARTS)} before the first colon; got "{kind}"'

@@ -36,6 +36,8 @@ class LineObserver:
         level = event.get("log_level") or LogLevel.info
         if level not in self._shown:
             return
+        if event.get("log_namespace") == "log_legacy" and not event.get("isError"):
+            return  # Twisted's own talk of ports that open and close
         text = _text(event)
         if not text:
             return

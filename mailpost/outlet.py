@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from twisted.internet.interfaces import IPullProducer, IPushProducer, ISSLTransport, ITransport
+from twisted.internet.interfaces import IPullProducer, IPushProducer, ITransport
 from twisted.internet.tcp import Connection as SocketConnection
 from zope.interface import implementer
+
+from mailpost.tls.session import tls_connection
 
 if TYPE_CHECKING:
     import socket
@@ -148,7 +150,7 @@ class TransportOutlet:
 
 def _close(transport: ITransport, *, orderly: bool) -> None:
     half = getattr(transport, "loseWriteConnection", None)
-    if orderly or half is None or ISSLTransport.providedBy(transport):  # TLS knows no half
+    if orderly or half is None or tls_connection(transport) is not None:  # TLS knows no half
         transport.loseConnection()
     else:
         # The peer may be sending still: closing now would reset the connection, and our last words

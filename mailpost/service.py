@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 _log = Logger(namespace="mailpost.service")
 
-STOP_SECONDS = 8.0
+STOP_SECONDS = 4.0
 """How long sessions may take to end when the office closes; then they are cut off."""
 
 SWITCH_SECONDS = 0.0005
@@ -169,7 +170,7 @@ class PostOffice(Service):
             loopback_exempt=config.limits.exempt_loopback,
         )
         if config.certificate:
-            files = [CertificateFiles(one.chain, one.key) for one in config.certificate]
+            files = [CertificateFiles(Path(one.chain), Path(one.key)) for one in config.certificate]
             self._tls = ServerTLS(files, reactor)
         for door in self.doors:
             room = self._room(door.listen.protocol, store, portal, limits)

@@ -36,7 +36,7 @@ def test_the_commented_one_is_what_init_writes():
         "mx.example.org",
         ["example.org"],
         store="sqlite:/var/lib/mailpost/mailpost.db",
-        listen=(("smtp", "tcp:25"), ("pop3", "tcp:110:interface=127.0.0.1")),
+        listen=(("smtp", "tcp:25"), ("submission", "tcp:587"), ("pop3", "tcp:110")),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,11 @@ def _run(reactor: Any, office: PostOffice) -> Exception | None:
         late.start()
         return office.stopService()
 
+    def reload(*_: object) -> None:
+        reactor.callFromThread(office.reload)  # what is wrong is in the log
+
     office.opened.addErrback(failed)
+    signal.signal(signal.SIGHUP, reload)
     reactor.addSystemEventTrigger("before", "shutdown", closing)
     reactor.run()
     return failures[0] if failures else None

@@ -58,19 +58,34 @@ store = {store}
 
 # A door each: the protocol, and where it is, as a Twisted endpoint:
 #   tcp:PORT  tcp:PORT:interface=ADDRESS  tcp6:PORT  unix:PATH  systemd:domain=INET:index=0
-# Nothing is encrypted on its way in this version. Beyond this machine open POP3 only in a network
-# that you trust: it carries passwords.
-{listen}"""
+# The protocol is one of smtp (from other hosts), submission (from your users, who log in), lmtp (from a
+# mail server that stands in front) and pop3.
+# tls: "starttls" begins it on request, "implicit" with the first octet, "none" never.
+# cleartext = true lets users beyond this machine say their password unencrypted, too.
+# proxy = ["10.0.0.0/8"] believes the PROXY header of load balancers there, and of nobody else.
+{listen}{certificate}"""
 
 _LISTEN = """
 [[listen]]
 protocol = "{protocol}"
 endpoint = "{endpoint}"
-# tls = "none"
+tls = "{tls}"
+# cleartext = false
+# proxy = []
+"""
+
+_CERTIFICATE = """
+# For TLS. This one is self-signed: mail programs ask whether to trust it. Put one that an authority has
+# signed in its place when you have it; a new one is taken up without a restart. There may be several
+# tables: for other names, or an RSA one beside an ECDSA one.
+[[certificate]]
+chain = "certificate.pem"
+key = "key.pem"
 """
 
 LOOPBACK = (
     ("smtp", "tcp:2525:interface=127.0.0.1"),
+    ("submission", "tcp:1587:interface=127.0.0.1"),
     ("pop3", "tcp:1110:interface=127.0.0.1"),
 )
 
@@ -81,14 +96,20 @@ def render(
     *,
     store: str = "sqlite:mailpost.db",
     listen: Sequence[tuple[str, str]] = LOOPBACK,
+    tls: bool = True,
 ) -> str:
     """Write a configuration with all its comments.
 
     :param listen: protocol and endpoint of each listener.
+    :param tls: whether there is a certificate beside it.
     """
     return _TEXT.format(
         hostname=json.dumps(hostname),
         domains=json.dumps(list(domains)),
         store=json.dumps(store),
-        listen="".join(_LISTEN.format(protocol=one, endpoint=where) for one, where in listen),
+        listen="".join(
+            _LISTEN.format(protocol=one, endpoint=where, tls="starttls" if tls else "none")
+            for one, where in listen
+        ),
+        certificate=_CERTIFICATE if tls else "",
     )

@@ -9,10 +9,10 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from mailpost import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from mailpost.config import Config
+    from mailpost.config import Config, Listen
     from mailpost.service import Door
 
 _SHOWN = 5
@@ -22,7 +22,7 @@ _SEND = (
 )
 
 
-def welcome(path: Path, config: Config, doors: Iterable[Door], names: Sequence[str]) -> str:
+def welcome(path: Path, config: Config, doors: Sequence[Door], names: Sequence[str]) -> str:
     """Write the welcome.
 
     :param path: the configuration's file.
@@ -31,14 +31,15 @@ def welcome(path: Path, config: Config, doors: Iterable[Door], names: Sequence[s
     domain = config.office.domains[0]
     name = names[0] if names else "alice"
     lines = [f"mailpost {__version__} serves {', '.join(config.office.domains)}", ""]
-    lines += [f"  {door.listen.protocol.upper()}  {door.where}" for door in doors]
+    lines += [f"  {_name(one.listen)}  {one.where}" for one in doors]
     if names:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         lines += ["", f"Log in as {', '.join(names[:_SHOWN])}{more}, with or without @{domain}."]
     else:
         lines += ["", "Nobody has an account yet. In another terminal:"]
         lines += [f"  mailpost --config {path} user add {name}"]
-    places = {door.listen.protocol: place for door in doors if (place := _reach(door))}
+    plain = [one for one in doors if one.listen.tls != "implicit" and not one.listen.proxy]
+    places = {one.listen.protocol: place for one in reversed(plain) if (place := _reach(one))}
     if "smtp" in places:
         host, port = places["smtp"]
         line = _SEND.format(host=host, port=port, name=name, domain=domain)
@@ -48,6 +49,12 @@ def welcome(path: Path, config: Config, doors: Iterable[Door], names: Sequence[s
         shown = f"[{host}]" if ":" in host else host
         lines += ["Collect it:", f"  curl --user {name} pop3://{shown}:{port}/1"]
     return "\n".join([*lines, "", "Ctrl-C closes the office."])
+
+
+def _name(listen: Listen) -> str:
+    """Name what is spoken at a door."""
+    tls = {"none": "", "starttls": ", TLS on request", "implicit": ", TLS"}
+    return f"{listen.protocol.upper()}{tls[listen.tls]}"
 
 
 def _reach(door: Door) -> tuple[str, int] | None:

@@ -110,6 +110,8 @@ class SMTPServer(TransactionSession):
             )
         command = self.verbs.get(verb.upper())
         if command is None:
+            if verb.upper() in _HTTP:
+                return self.end(reply.UNKNOWN_COMMAND)
             return self._wrong(reply.UNKNOWN_COMMAND)
         return command(self, argument)
 
@@ -199,6 +201,10 @@ class SMTPServer(TransactionSession):
         "HELP": _help,
     }
 
+
+_HTTP = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+"""Whoever says these is no mail program: a browser that somebody makes talk to us, and what it goes on to
+say may well be commands."""
 
 _TROUBLES = {
     LoginTrouble.UNKNOWN_MECHANISM: reply.NO_SUCH_MECHANISM,

@@ -1,0 +1,104 @@
+"""What single values of the configuration may be, beyond their type."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_core import PydanticCustomError
+
+from mailpost.endpoint import parse
+
+if TYPE_CHECKING:
+    from pydantic import ValidationInfo
+
+Network = IPv4Network | IPv6Network
+
+_T = TypeVar("_T")
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_SIZE = re.compile(r"(\d{1,15}) *(KiB|MiB|GiB)", re.ASCII)
+_UNIT = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def domain_name(text: str) -> str:
+    """Bring a domain to the form the office compares: lower case, in ASCII (RFC 5890 §2.3.2.1).
+
+    :raises ValueError: it is no domain name.
+    """
+    name = text.lower()
+    if not text.isascii():
+        import idna  # noqa: PLC0415 - its tables are large, and few offices need them
+
+        name = idna.encode(text, uts46=True).decode("ascii")  # an IDNAError is a ValueError
+    if len(name) > 253 or not all(map(_LABEL.fullmatch, name.split("."))):  # noqa: PLR2004 - RFC 1035
+        raise ValueError(text)
+    return name
+
+
+def tell(text: str) -> NoReturn:
+    """Refuse a value with a sentence of its own, where the description does not say enough."""
+    raise PydanticCustomError("told", "{text}", {"text": text})
+
+
+def octets(value: object) -> object:
+    """Read ``"64 KiB"`` and the like; anything else stays as it is."""
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    return int(match[1]) * _UNIT[match[2]] if match else value
+
+
+def some(values: tuple[_T, ...]) -> tuple[_T, ...]:
+    """Refuse an empty list."""
+    if not values:
+        raise ValueError(values)
+    return values
+
+
+def distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a list that has something twice."""
+    for value in values:
+        if values.count(value) > 1:
+            tell(f'"{value}" is there twice')
+    return values
+
+
+def database(value: str, info: ValidationInfo) -> str:
+    """Put the store's file beside the configuration, where it has no whole path."""
+    if value.startswith(("postgresql:", "postgres:")):
+        tell("PostgreSQL is not in this version yet; expected sqlite: and a file")
+    scheme, _, file = value.partition(":")
+    if scheme != "sqlite" or not file.strip("/.") or "\0" in file:
+        raise ValueError(value)
+    return f"sqlite:{(info.context or Path()) / file}"
+
+
+def one_process(value: int) -> int:
+    """Refuse more than this version can do."""
+    if value > 1:
+        tell(f"this version runs as one process; expected 1; got {value}")
+    return value
+
+
+def endpoint(value: str) -> str:
+    """Refuse what is no endpoint to listen on."""
+    try:
+        parse(value)
+    except ValueError as error:
+        tell(str(error))
+    return value
+
+
+Domain = Annotated[str, AfterValidator(domain_name)]
+Octets = Annotated[int, BeforeValidator(octets)]
+
+
+def network(value: object) -> object:
+    """Read ``"10.0.0.0/8"``, or one address."""
+    return ip_network(value) if isinstance(value, str) else value
+
+
+def beside(value: str, info: ValidationInfo) -> str:
+    """Put a file beside the configuration, where it has no whole path."""
+    return str((info.context or Path()) / value)
