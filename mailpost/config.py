@@ -234,7 +234,11 @@ def _mistake(error: ErrorDetails) -> str:
         near = difflib.get_close_matches(str(key), table.model_fields, 1)
         known = f"did you mean {near[0]}?" if near else f"known are {', '.join(table.model_fields)}"
         return f"{path}: unknown key; {known}"
-    expected = "a domain name" if isinstance(key, int) else table.model_fields[key].description
+    expected = (
+        _ITEMS[str(error["loc"][-2])]
+        if isinstance(key, int)
+        else table.model_fields[key].description
+    )
     if error["type"] == "missing":
         return f"{path}: expected {expected}; it is missing"
     return f"{path}: expected {expected}; got {_shown(error['input'])}"
@@ -253,6 +257,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:56]} ..."  # noqa: PLR2004 - a line is to stay a line
 
 
+_ITEMS = {"domains": "a domain name", "proxy": 'a network, such as "10.0.0.0/8"'}
 _TABLES: dict[str, type[_Table]] = {
     "office": Office,
     "limits": Limits,

@@ -7,15 +7,13 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from mailpost.endpoint import parse
 
 if TYPE_CHECKING:
     from pydantic import ValidationInfo
-
-Network = IPv4Network | IPv6Network
 
 _T = TypeVar("_T")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
@@ -90,15 +88,30 @@ def endpoint(value: str) -> str:
     return value
 
 
+def network(value: object) -> IPv4Network | IPv6Network:
+    """Read ``"10.0.0.0/8"``, or one address."""
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(value)  # noqa: TRY004 - pydantic takes no other
+    try:
+        return ip_network(value)
+    except ValueError:
+        meant = ip_network(value, strict=False)  # or it is none at all, and this raises
+        tell(f'"{value}" is an address within a network; did you mean {meant}?')
+
+
+def beside(value: object, info: ValidationInfo) -> Path:
+    """Put a file beside the configuration, where it has no whole path."""
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value.strip("/.") or "\0" in value:
+        raise ValueError(value)
+    folder: Path = info.context or Path()
+    return folder / value
+
+
 Domain = Annotated[str, AfterValidator(domain_name)]
 Octets = Annotated[int, BeforeValidator(octets)]
-
-
-def network(value: object) -> object:
-    """Read ``"10.0.0.0/8"``, or one address."""
-    return ip_network(value) if isinstance(value, str) else value
-
-
-def beside(value: str, info: ValidationInfo) -> str:
-    """Put a file beside the configuration, where it has no whole path."""
-    return str((info.context or Path()) / value)
+Network = Annotated[IPv4Network | IPv6Network, PlainValidator(network)]
+File = Annotated[Path, PlainValidator(beside)]

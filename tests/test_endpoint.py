@@ -45,7 +45,7 @@ def test_parts(text, parts):
         ("tcp:25:port=26", '"port=26" has no place in it'),
         ("tcp:25:backlog=many", "a number as backlog"),
         ("unix:/run/x:mode=rw", "a mode in octal"),
-        ("ssl:995", "TLS is not in this version yet"),
+        ("ssl:995", 'expected tcp:PORT, with tls = "implicit"'),
         ("tcp:25\\", "lone backslash"),
     ],
 )

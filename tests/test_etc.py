@@ -59,7 +59,9 @@ def test_the_commented_defaults_are_true():
     }
     limits = {key: shown[key] for key in config.Limits.model_fields}
     assert config.Limits.model_validate(limits) == config.Limits()
-    assert shown["tls"] == config.Listen.model_fields["tls"].default
+    for key in ("cleartext", "proxy"):
+        default = config.Listen.model_fields[key].default
+        assert shown[key] == (list(default) if isinstance(default, tuple) else default)
 
 
 def test_the_classroom():
@@ -68,6 +70,7 @@ def test_the_classroom():
     assert found.limits.connections_per_address >= 60
     assert min(found.limits.smtp_idle, found.limits.pop3_idle) >= 1800
     assert found.limits.errors_per_session >= 100
+    assert {one.protocol for one in found.listen if one.cleartext} == {"pop3"}  # telnet has no TLS
     assert found.office.database == ETC / "mailpost.db"
 
 

@@ -138,6 +138,8 @@ class SMTPConnection(Connection):
         elif isinstance(event, LoginOffered):
             self._login = Deferred.fromCoroutine(self._log_in(event)).addBoth(self._logged_in)
         elif isinstance(event, TLSAsked):
+            self._forget()  # nothing said before counts (RFC 3207 §4.2)
+            self._sender = None
             self.session.begin_tls()
             self.begin_tls()
         return None
@@ -154,7 +156,9 @@ class SMTPConnection(Connection):
             _log.warn("login of {user} put off: {why}", user=event.name, why=failure)
             answer = reply.LOGIN_LATER
         if not self.session.closed:
-            self.session.answer(answer)
+            end = self.session.answer(answer)
+            if end is not None:
+                self.end(end)
 
     def _logged_in(self, result: object) -> None:
         self._login = None

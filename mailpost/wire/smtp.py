@@ -80,7 +80,7 @@ class SMTPServer(TransactionSession):
     @property
     def protocol(self) -> str:
         """The ``with`` word of a Received line (RFC 3848, RFC 6531 §4.3)."""
-        if not self.extended:
+        if not (self.extended or self._utf8):
             return "SMTP"
         return ("UTF8SMTP" if self._utf8 else "ESMTP") + self._secured
 
@@ -99,7 +99,8 @@ class SMTPServer(TransactionSession):
             text = line.decode("ascii")
         else:
             if not printable_utf8(line):  # it may be in an argument (RFC 6531 §3)
-                self._note(escaped(line))
+                secret = line[:5].upper() == b"AUTH "
+                self._note(f"AUTH {MASKED}" if secret else escaped(line))
                 address = line[:4].upper() in (b"MAIL", b"RCPT") and not line.isascii()
                 return self._wrong(reply.NOT_ASCII if address else reply.BAD_OCTETS)
             text = line.decode()

@@ -80,6 +80,7 @@ class TransactionSession(LoginSession):
 
     __slots__ = (
         "_letter",
+        "_refusal",
         "_refused_recipients",
         "_settings",
         "_skipped",
@@ -111,13 +112,17 @@ class TransactionSession(LoginSession):
         self._utf8 = False
         self._letter: IncomingLetter | None = None
         self._skipped: ChunkReader | None = None  # the octets of a chunk that was refused
+        self._refusal = reply.NEEDS_MAIL  # what is said after them
         self.state = State.START
         self.user = ""
 
     # For the shell --------------------------------------------------------------------------------
 
-    def answer(self, answer: Reply) -> None:
-        """Answer the question that :meth:`next_event` gave last."""
+    def answer(self, answer: Reply) -> SessionEnded | None:
+        """Answer the question that :meth:`next_event` gave last.
+
+        A wrong password counts as an error; the end of the session if it was one too many.
+        """
         asked, self._asked = self._asked, None
         if isinstance(asked, SenderOffered):
             if answer.positive:
@@ -134,11 +139,12 @@ class TransactionSession(LoginSession):
         elif isinstance(asked, LoginOffered):
             if answer.positive:
                 self.user = asked.name
-            else:
-                self._too_many_errors()
+            elif answer == reply.BAD_LOGIN:
+                return self._wrong(answer)
         else:
             raise RuntimeError("there is no question to answer")  # noqa: TRY004 - our misuse
         self._reply(answer)
+        return None
 
     def end(self, last_word: Reply, *, orderly: bool = False) -> SessionEnded:
         """Close the session from this side: time-out, shutdown, too many connections (421)."""
@@ -203,7 +209,8 @@ class TransactionSession(LoginSession):
         if self.state is not State.CHUNKS and (refusal := self._not_addressed()):
             # RFC 3030 §2: the octets of a refused chunk come all the same, and are no commands.
             self._skipped = ChunkReader(octets)
-            return self._wrong(refusal)
+            self._refusal = refusal
+            return None
         self.state = State.LETTER
         if self._letter is None:
             self._letter = IncomingLetter(self._settings.max_octets)
@@ -285,16 +292,17 @@ class TransactionSession(LoginSession):
         return None if refused_before else TransactionAborted(refusal)
 
     def _skip(self, skipped: ChunkReader) -> Event | None:
-        """Throw the octets of a refused chunk away."""
+        """Throw the octets of a refused chunk away, then say why (RFC 3030 §2)."""
         if skipped.rest is None:
             octets = self._input.take_all()
             if not octets:
                 return NEED_OCTETS
             skipped.feed(octets)
-        if skipped.rest is not None:
-            self._input.put_back(skipped.rest)
-            self._skipped = None
-        return None
+            if skipped.rest is None:
+                return None
+        self._input.put_back(skipped.rest)
+        self._skipped = None
+        return self._wrong(self._refusal)
 
     def _conclude(self, answer: Reply) -> None:
         """Say what became of the letter as a whole."""
@@ -307,11 +315,12 @@ class TransactionSession(LoginSession):
         self._say(answer.octets)
         return None
 
-    def _wrong(self, answer: Reply) -> Event | None:
+    def _wrong(self, answer: Reply) -> SessionEnded | None:
         """Answer a command without sense: it counts, and past the limit it was the last."""
         if self._too_many_errors():
             return self.end(reply.TOO_MANY_ERRORS)
-        return self._reply(answer)
+        self._reply(answer)
+        return None
 
     def _forget(self) -> None:
         """Back to READY: no sender, no recipients."""

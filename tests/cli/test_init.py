@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from mailpost import config
 from mailpost.cli import failures, main
+from mailpost.tls import describe
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +43,16 @@ def test_what_it_makes():
 
 
 def test_it_listens_on_this_machine_alone():
-    """Until letters and passwords are encrypted, every door is on loopback."""
+    """Whoever wants more opens it by hand: every door is on loopback, with TLS on request."""
     init("office", "--domain", "example.org")
     found = config.load(Path("office/mailpost.toml"))
     assert {one.interface for one in found.listen} == {"127.0.0.1"}
-    assert [one.protocol for one in found.listen] == ["smtp", "pop3"]
+    assert [one.protocol for one in found.listen] == ["smtp", "submission", "pop3"]
+    assert {one.tls for one in found.listen} == {"starttls"}
+    description = describe(Path("office/certificate.pem"))
+    assert description.self_signed
+    assert set(description.names) == {"mail.example.org", "example.org", "localhost", "127.0.0.1"}
+    assert Path("office/key.pem").stat().st_mode & 0o777 == 0o600
 
 
 def test_every_key_is_explained():

@@ -120,9 +120,6 @@ def test_canonical_form(path: str, address: str) -> None:
         "bob@[IPv6:fe80::1%>,<evil@example.net]",
         "bob@[tag:anything]",
         "bob@exam(comment)ple.org",
-        "b\u00f6b@example.org",
-        "bob@ex\u00e4mple.org",
-        "bob@example\uff0eorg",
         "bob\0@example.org",
         "bob@example.org\r\nRCPT TO:<eve@example.net",
     ],
@@ -136,6 +133,39 @@ def test_no_address(path: str) -> None:
         with pytest.raises(PathError) as caught:
             parse_mail(f"FROM:<{path}>")
         assert caught.value.reply == reply.BAD_SENDER
+
+
+@pytest.mark.parametrize(
+    ("path", "address"),
+    [
+        ("b\u00f6b@example.org", ("b\u00f6b", "example.org")),
+        ("bo\u0308b@example.org", ("b\u00f6b", "example.org")),
+        ("bob@ex\u00e4mple.org", ("bob", "ex\u00e4mple.org")),
+        ("bob@example\uff0eorg", ("bob", "example\uff0eorg")),
+        ('"b \u00f6"@example.org', ("b \u00f6", "example.org")),
+    ],
+)
+def test_beyond_ascii(path: str, address: tuple[str, str]) -> None:
+    """UTF-8 is read, in its composed form; it is told apart, and look-alikes stay what they are."""
+    found, _ = parse_rcpt(f"TO:<{path}>")
+    assert found == address
+    assert not found.isascii()
+    assert parse_mail(f"FROM:<{path}>")[0] == address
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "\u00f6" * 33 + "@example.org",
+        "bob@" + "\u00e4" * 130,
+        "bob@[\u0661\u0669\u0662.0.2.1]",
+    ],
+)
+def test_no_address_beyond_ascii(path: str) -> None:
+    """Lengths count octets, not characters; an address literal has the digits of US-ASCII."""
+    with pytest.raises(PathError) as caught:
+        parse_rcpt(f"TO:<{path}>")
+    assert caught.value.reply == reply.BAD_RECIPIENT
 
 
 def test_special_paths() -> None:

@@ -279,11 +279,11 @@ def test_pop3_22_capabilities_are_true() -> None:
     assert engine.next_event() is None
     lines = engine.take_output().decode("ascii").split("\r\n")
     assert lines[-2:] == [".", ""]
-    for word in ("TOP", "UIDL", "USER"):
+    for word in ("TOP", "UIDL", "USER", "SASL PLAIN LOGIN", "UTF8 USER", "LANG"):
         assert word in lines
-        engine.receive(f"{word}\r\n".encode())
+        engine.receive(f"{word.replace('SASL', 'AUTH').split()[0]}\r\n".encode())
         while engine.next_event() is not None:
             pass
         assert engine.take_output() != reply.POP_UNKNOWN_COMMAND.octets
-    assert not re.search(r"STLS|SASL|LOGIN-DELAY|UTF8|LANG", "\n".join(lines))
+    assert not re.search(r"STLS|LOGIN-DELAY", "\n".join(lines))
     assert Response(False, "x", "IN-USE").octets == b"-ERR [IN-USE] x\r\n"
