@@ -119,13 +119,12 @@ class Line:
 
     def take(self) -> None:
         """The peer reads what waits."""
-        while self.unread:
-            self.heard += self.unread
-            self.unread.clear()
-            if self._full:
-                self._full = False
-                if self.producer is not None:
-                    self.producer.resumeProducing()
+        self.heard += self.unread
+        self.unread.clear()
+        if self._full:
+            self._full = False
+            if self.producer is not None:
+                self.producer.resumeProducing()
         if self.ending == "close":
             self._gone_out()
 
