@@ -218,6 +218,9 @@ class Connection(Protocol):
         if outlet is None or transport is None:
             return
         outlet.detach()
+        if self._paused:
+            self._paused = False
+            transport.resumeProducing()  # type: ignore[attr-defined]  # every stream has it
         self.factory.idle.forget(self)
         self.factory.closing.touch(self)
         if end.orderly or not hasattr(transport, "loseWriteConnection"):
