@@ -72,7 +72,7 @@ class Inspector:
     def _count_hops(self, piece: bytes) -> None:
         header = self._tail + piece
         end = header.find(_HEADER_END)
-        if end >= 0 or header.startswith(_HEADER_END[2:] * 2):
+        if end >= 0:
             self._in_header = False
             header = header[: end + 2]
         self._hops += header.lower().count(_HOP)
