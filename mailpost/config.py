@@ -18,22 +18,32 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
+    model_validator,
 )
 
 from mailpost import config_values as values
 from mailpost import endpoint
-from mailpost.config_values import Domain, Network, Octets, domain_name
+from mailpost.config_values import Domain, File, Network, Octets, domain_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic_core import ErrorDetails
 
-__all__ = ["Config", "ConfigError", "Limits", "Listen", "Office", "domain_name", "find", "load"]
+__all__ = [
+    "Certificate",
+    "Config",
+    "ConfigError",
+    "Limits",
+    "Listen",
+    "Office",
+    "domain_name",
+    "find",
+    "load",
+]
 
 BACKLOG = 1024  # connections that may wait to be accepted
 SEARCHED = ("mailpost.toml", "/etc/mailpost/mailpost.toml")
@@ -108,7 +118,12 @@ class Limits(_Table):
 
 
 class Listen(_Table):
-    """One door: the protocol spoken there and where it is."""
+    """One door: the protocol spoken there and where it is.
+
+    :ivar tls: for POP3, ``starttls`` is its STLS.
+    :ivar cleartext: whether a password may be sent unencrypted from beyond this machine.
+    :ivar proxy: the networks whose PROXY header is believed; where there are any, nobody else gets in.
+    """
 
     protocol: Literal["smtp", "lmtp", "submission", "pop3"] = Field(
         description="one of smtp, lmtp, submission, pop3"
@@ -120,7 +135,7 @@ class Listen(_Table):
         default="none", description="one of none, starttls, implicit"
     )
     cleartext: bool = Field(default=False, description="true or false")
-    proxy: tuple[Annotated[Network, BeforeValidator(values.network)], ...] = Field(
+    proxy: tuple[Network, ...] = Field(
         default=(), strict=False, description='a list of networks, such as ["10.0.0.0/8"]'
     )
 
@@ -143,14 +158,16 @@ class Listen(_Table):
 
 
 class Certificate(_Table):
-    """A certificate for TLS, and its key."""
+    """A certificate for TLS, and its key; where that is left out, it is in the same file."""
 
-    chain: Annotated[str, AfterValidator(values.beside)] = Field(
-        description="a file with the certificate, and those that vouch for it"
-    )
-    key: Annotated[str, AfterValidator(values.beside)] = Field(
-        description="a file with the certificate's key"
-    )
+    chain: File = Field(description="a file with the certificate, and those that vouch for it")
+    key: File = Field(description="a file with the certificate's key")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_one_file(cls, table: object) -> object:
+        both = isinstance(table, dict) and "chain" in table and "key" not in table
+        return {**table, "key": table["chain"]} if both else table
 
 
 class Config(_Table):
@@ -206,12 +223,8 @@ def load(path: Path) -> Config:
         raise ConfigError(*map(_on_one_line, mistakes)) from None
     encrypted = [n for n, listen in enumerate(config.listen) if listen.tls != "none"]
     if encrypted and not config.certificate:
-        raise ConfigError(
-            *(
-                f"{path}: listen[{n}].tls: TLS needs a table [[certificate]]; none is there"
-                for n in encrypted
-            )
-        )
+        lacking = "expected a [[certificate]] in the file when tls is not none"
+        raise ConfigError(*(f"{path}: listen[{n}].tls: {lacking}" for n in encrypted))
     return config
 
 
@@ -235,9 +248,7 @@ def _mistake(error: ErrorDetails) -> str:
         known = f"did you mean {near[0]}?" if near else f"known are {', '.join(table.model_fields)}"
         return f"{path}: unknown key; {known}"
     expected = (
-        _ITEMS[str(error["loc"][-2])]
-        if isinstance(key, int)
-        else table.model_fields[key].description
+        _ITEMS[str(above[-1])] if isinstance(key, int) else table.model_fields[key].description
     )
     if error["type"] == "missing":
         return f"{path}: expected {expected}; it is missing"
@@ -257,7 +268,12 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:56]} ..."  # noqa: PLR2004 - a line is to stay a line
 
 
-_ITEMS = {"domains": "a domain name", "proxy": 'a network, such as "10.0.0.0/8"'}
+_ITEMS = {
+    "domains": "a domain name",
+    "proxy": 'a network, such as "10.0.0.0/8"',
+    "listen": "a table",
+    "certificate": "a table",
+}
 _TABLES: dict[str, type[_Table]] = {
     "office": Office,
     "limits": Limits,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +21,7 @@ from twisted.logger import ILogObserver, LogLevel, formatEvent, globalLogBeginne
 from zope.interface import provider
 
 from mailpost.accounts import passwords
+from mailpost.cli.demo_client import Surprise
 from mailpost.cli.office import open_office
 from mailpost.config import Config
 from mailpost.service import PostOffice
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 DOMAIN = "example.org"
 HOSTNAME = f"mail.{DOMAIN}"
 USER = "alice"
+_PATIENCE = 5.0  # seconds
+_BREATH = 0.01
 _A_DAY = 86_400  # a teacher may take all the time in the world between two steps
 
 reactor: Any = installed
@@ -84,8 +88,17 @@ class DemoOffice:
         return OnDisk(found.letters, found.octets, *sizes)
 
     def logged(self, word: str) -> str:
-        """Find the newest line of the office's log with this word in it; ``""`` if there is none."""
-        return next((line for line in reversed(self._logged) if word in line), "")
+        """Find the line of the office's log with this word in it; it may still be on its way.
+
+        :raises Surprise: it does not come.
+        """
+        end = time.monotonic() + _PATIENCE
+        while time.monotonic() < end:
+            for line in list(self._logged):
+                if word in line:
+                    return line
+            time.sleep(_BREATH)
+        raise Surprise(f"the office's log says nothing of {word}")
 
 
 @contextmanager

@@ -30,11 +30,12 @@ def init(folder: Path, domains: tuple[str, ...], hostname: str | None) -> None:
     """Make a new post office in the folder DIR.
 
     DIR is made, or must be empty. The office listens on this machine alone: SMTP on port 2525,
-    submission on port 1587, POP3 on port 1110. What was made, and what to do next, is printed.
+    submission on port 1587, POP3 on port 1110. Its certificate is self-signed. What was made, and what
+    to do next, is printed.
     """
     from mailpost.cli import template  # noqa: PLC0415 - --help does not need it
     from mailpost.store import create_store  # noqa: PLC0415 - nor SQLite
-    from mailpost.tls.self_signed import make_self_signed  # noqa: PLC0415 - nor OpenSSL
+    from mailpost.tls import TLSError, make_self_signed  # noqa: PLC0415 - nor OpenSSL
 
     ours = [_domain("--domain", domain) for domain in dict.fromkeys(domains)]
     host = _domain("--hostname", hostname) if hostname else f"mail.{ours[0]}"
@@ -42,7 +43,10 @@ def init(folder: Path, domains: tuple[str, ...], hostname: str | None) -> None:
     _make(folder)
     file = folder / "mailpost.toml"
     create_store(folder / "mailpost.db")
-    make_self_signed(folder, [host, *ours, "localhost", "127.0.0.1"])
+    try:
+        make_self_signed(folder, list(dict.fromkeys([host, *ours, "localhost", "127.0.0.1"])))
+    except TLSError as error:
+        raise Failed(CANNOT_CREATE, str(error)) from None
     file.write_text(template.render(host, ours), encoding="utf-8")
     _tell(folder, file, ours)
 
@@ -78,7 +82,9 @@ def _tell(folder: Path, file: Path, domains: list[str]) -> None:
   {folder / "certificate.pem"!s:{len(str(file))}}  its certificate, with key.pem
 
 It listens on this machine alone: SMTP on port 2525, submission on 1587, POP3 on 1110.
-TLS begins with STARTTLS or STLS; its certificate is self-signed, until you put another in its place.
+TLS begins with STARTTLS, in POP3 with STLS. The certificate is self-signed: mail programs will not
+trust it; put one that an authority has signed in its place before other machines come. Without TLS a
+password is taken from this machine alone.
 
 Next, somebody to write to, and the doors open:
 

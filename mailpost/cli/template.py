@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 _TEXT = """\
 # The configuration of a mailpost office.
-# A key behind a "#" has the value it shows when it is left so.
+# A key behind a "# " has the value it shows when it is left so. The tables at the end, behind a "#"
+# without a space, are examples.
 
 [office]
 # This machine's own name: what it says in its greeting and in Received lines.
@@ -60,10 +61,11 @@ store = {store}
 #   tcp:PORT  tcp:PORT:interface=ADDRESS  tcp6:PORT  unix:PATH  systemd:domain=INET:index=0
 # The protocol is one of smtp (from other hosts), submission (from your users, who log in), lmtp (from a
 # mail server that stands in front) and pop3.
-# tls: "starttls" begins it on request, "implicit" with the first octet, "none" never.
-# cleartext = true lets users beyond this machine say their password unencrypted, too.
-# proxy = ["10.0.0.0/8"] believes the PROXY header of load balancers there, and of nobody else.
-{listen}{certificate}"""
+# tls: "starttls" begins it on request (in POP3: STLS), "implicit" with the first octet, "none" never.
+# cleartext: whether a password may be sent unencrypted from beyond this machine; from here it may.
+# proxy: the networks of load balancers whose PROXY header is believed; where there are any, nobody else
+# is let in.
+{listen}{certificate}{examples}"""
 
 _LISTEN = """
 [[listen]]
@@ -76,11 +78,39 @@ tls = "{tls}"
 
 _CERTIFICATE = """
 # For TLS. This one is self-signed: mail programs ask whether to trust it. Put one that an authority has
-# signed in its place when you have it; a new one is taken up without a restart. There may be several
-# tables: for other names, or an RSA one beside an ECDSA one.
+# signed in its place when you have it; a new one is taken up without a restart. The key may be left out
+# where the chain's file holds it, too. There may be several tables: for other names, or an RSA one beside
+# an ECDSA one.
 [[certificate]]
 chain = "certificate.pem"
 key = "key.pem"
+"""
+
+_EXAMPLES = """
+# More doors. To open one, take the "#" from its lines.
+
+# Encrypted from the first octet, for every machine: what mail programs look for (RFC 8314).
+#[[listen]]
+#protocol = "submission"
+#endpoint = "tcp:465"
+#tls = "implicit"
+
+#[[listen]]
+#protocol = "pop3"
+#endpoint = "tcp:995"
+#tls = "implicit"
+
+# For a mail server on this machine that hands letters over; who may connect is the file's mode.
+#[[listen]]
+#protocol = "lmtp"
+#endpoint = "unix:/run/mailpost/lmtp:mode=660"
+
+# Behind a load balancer at 10.0.0.5, which tells with a PROXY header who comes.
+#[[listen]]
+#protocol = "smtp"
+#endpoint = "tcp:2526"
+#tls = "starttls"
+#proxy = ["10.0.0.5"]
 """
 
 LOOPBACK = (
@@ -112,4 +142,5 @@ def render(
             for one, where in listen
         ),
         certificate=_CERTIFICATE if tls else "",
+        examples=_EXAMPLES if tls else "",
     )
