@@ -12,6 +12,7 @@ import pty
 import re
 import shutil
 import signal
+import smtplib
 import socket
 import subprocess
 import sys
@@ -68,7 +69,7 @@ class Newcomer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ports = {"2525": free_port(), "1110": free_port()}
+        self.ports = {port: free_port() for port in ("2525", "1587", "1110", "2424")}
         self._servers: list[subprocess.Popen[bytes]] = []
         bin_folder = folder / ".venv" / "bin"
         bin_folder.mkdir(parents=True)
@@ -188,10 +189,11 @@ def test_every_block_is_tested_here() -> None:
     """A block that is added to README needs a test, too."""
     sections = re.findall(r"\n([^\n]+)\n-{4,}\n", README)
     assert {section: len(blocks(section)) for section in sections if blocks(section)} == {
-        "First steps": 4,
+        "First steps": 5,
         "For teachers": 2,
         "For developers who test an application's mail": 1,
         "For Twisted developers": 2,
+        "For operators": 2,
         "The house": 1,
     }
 
@@ -209,19 +211,24 @@ def test_first_steps(newcomer: Newcomer) -> None:
     """One line opens the office; then an account, two letters, and one of them collected."""
     needed("curl")
     needed("swaks")
-    account, sending, collecting, listing = map(commands, blocks("First steps"))
-    newcomer.serve(FIRST_LINE.split(" && ")[-1], "2525", "1110")
+    account, sending, as_user, collecting, listing = map(commands, blocks("First steps"))
+    newcomer.serve(FIRST_LINE.split(" && ")[-1], "2525", "1587", "1110")
     activate, add = account
     assert activate == ". .venv/bin/activate"
     newcomer.type_password(add)
-    for command in sending:
+    for command in (*sending, *as_user):
         newcomer.run(command)
     what_is_there, first, delete = collecting
-    assert [line.split()[0] for line in newcomer.run(what_is_there).splitlines()] == ["1", "2"]
+    assert [line.split()[0] for line in newcomer.run(what_is_there).splitlines()] == ["1", "2", "3"]
     assert newcomer.run(first).replace("\r", "").endswith("Subject: hello\n\nIt works.\n")
     newcomer.run(delete)
-    assert len(newcomer.run(what_is_there).splitlines()) == 1
-    assert re.search(r"^alice +1 ", newcomer.run(listing[0]), re.MULTILINE)
+    encrypted = re.findall(r"``(--ssl-reqd .+)``", README)[0]
+    left = newcomer.run(what_is_there.replace("curl", f"curl {encrypted}"))
+    assert len(left.splitlines()) == 2  # noqa: PLR2004 - of three
+    submitted = newcomer.collect()[1]
+    assert "with ESMTPSA id" in submitted
+    assert "\nMessage-ID: <" in submitted
+    assert re.search(r"^alice +2 ", newcomer.run(listing[0]), re.MULTILINE)
 
 
 def test_the_demonstration(newcomer: Newcomer) -> None:
@@ -275,6 +282,21 @@ def test_a_realm_of_your_own(newcomer: Newcomer) -> None:
     newcomer.serve(command, "1110")
     (letter,) = newcomer.collect()
     assert letter == "Subject: notice\n\nDear alice, tea is at four."
+
+
+def test_behind_postfix(newcomer: Newcomer) -> None:
+    """The listener for LMTP takes letters, where Postfix is told to find it."""
+    listen, postfix = blocks("For operators")
+    assert "\nvirtual_transport = lmtp:inet:127.0.0.1:2424\n" in postfix
+    config = newcomer.folder / "office" / "mailpost.toml"
+    config.write_text(f"{config.read_text()}\n{newcomer.here(listen)}")
+    newcomer.serve(FIRST_LINE.split(" && ")[-1], "2424", "1110")
+    add = commands(blocks("First steps")[0])[-1]
+    newcomer.run(f"{add} --password-stdin", typed=f"{PASSWORD}\n")
+    with smtplib.LMTP("127.0.0.1", newcomer.ports["2424"]) as relay:
+        relay.sendmail("me@example.net", ["alice@example.org"], "Subject: over LMTP\n\nIt works.\n")
+    (letter,) = newcomer.collect()
+    assert "with LMTP id" in letter
 
 
 def test_the_house_stands() -> None:
