@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mailpost.wire import reply
+from mailpost.wire.lmtp import LMTPServer
 from mailpost.wire.pop3 import POP3Server
-from mailpost.wire.pop3_events import LetterAsked, LoginOffered, UpdateAsked
+from mailpost.wire.pop3_events import LetterAsked, LoginOffered, TLSAsked, UpdateAsked
 from mailpost.wire.reply import Reply
 from mailpost.wire.session import ServerSession, SessionEnded
 from mailpost.wire.smtp import Settings, SMTPServer
@@ -20,6 +21,7 @@ from mailpost.wire.smtp_events import (
     SenderOffered,
     TransactionAborted,
 )
+from mailpost.wire.smtp_events import TLSAsked as STARTTLSAsked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +33,7 @@ HOSTNAME = "post.example.org"
 DOMAIN = "example.org"
 ACCOUNTS = ("alice", "bob", "postmaster")
 PASSWORD = b"open sesame"
+KEPT = Reply(250, "2.0.0", "kept")
 
 LETTERS = (
     b"From: Bob <bob@example.org>\r\nSubject: tea?\r\n\r\nAt five?\r\n",
@@ -41,12 +44,16 @@ UIDLS = (b"7c2.1", b"7c2.2", b"7c2.5")
 
 
 class Office:
-    """Drives one session, whatever its dialect."""
+    """Drives one session, whatever its dialect.
+
+    :ivar handshakes: how often TLS began.
+    """
 
     session: ServerSession
 
     def __init__(self) -> None:
         self.heard = b""
+        self.handshakes = 0
         self.ended: SessionEnded | None = None
 
     def receive(self, octets: bytes) -> None:
@@ -63,6 +70,15 @@ class Office:
         raise NotImplementedError
 
 
+def security(settings: Mapping[str, str]) -> dict[str, bool]:
+    """What a dialogue says of TLS, as the engines take it."""
+    return {
+        "can_tls": settings.get("tls") == "offered",
+        "tls": settings.get("tls") == "spoken",
+        "cleartext": settings.get("cleartext") != "refused",
+    }
+
+
 class SMTPOffice(Office):
     """Takes letters in.
 
@@ -70,13 +86,16 @@ class SMTPOffice(Office):
     """
 
     session: SMTPServer
+    dialect = SMTPServer
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         super().__init__()
         self._disk_full = "disk" in settings
         self._broken = "store" in settings
         limits = {name: int(value) for name, value in settings.items() if name.startswith("max_")}
-        self.session = SMTPServer(Settings(HOSTNAME, **limits))
+        self._full = settings.get("full maildrop")
+        office = Settings(HOSTNAME, needs_login="login" in settings, **limits)
+        self.session = self.dialect(office, **security(settings))
         self.kept: list[tuple[str, list[str], bytes]] = []
         self._sender = ""
         self._start_over()
@@ -96,16 +115,32 @@ class SMTPOffice(Office):
         elif isinstance(event, LetterReceived):
             assert event.octets == len(self._letter)
             assert event.eight_bit is not self._letter.isascii()
-            answer = reply.STORE_FAILED if self._broken else Reply(250, "2.0.0", "kept")
-            if answer.positive:
-                self.kept.append((self._sender, self._recipients, self._letter))
+            self._keep()
             self._start_over()
+        elif isinstance(event, LoginOffered):
+            return self.session.answer(self._log_in(event))
+        elif isinstance(event, STARTTLSAsked):
+            self._start_over()
+            self.session.begin_tls()
+            self.handshakes += 1
         else:
             assert isinstance(event, TransactionAborted)
             self._start_over()
         if answer is not None:
             self.session.answer(answer)
         return None
+
+    def _keep(self) -> None:
+        answer = reply.STORE_FAILED if self._broken else KEPT
+        if answer.positive:
+            self.kept.append((self._sender, self._recipients, self._letter))
+        self.session.answer(answer)
+
+    def _log_in(self, login: LoginOffered) -> Reply:
+        if login.name == "dave":
+            return reply.LOGIN_LATER
+        known = login.password == PASSWORD and login.name in ACCOUNTS
+        return reply.LOGGED_IN if known else reply.BAD_LOGIN
 
     def _sort(self, recipient: Address) -> Reply:
         name = recipient.local.lower()
@@ -119,6 +154,21 @@ class SMTPOffice(Office):
     def _start_over(self) -> None:
         self._recipients: list[str] = []
         self._letter = b""
+
+
+class LMTPOffice(SMTPOffice):
+    """Takes letters in, each recipient's copy for itself."""
+
+    session: LMTPServer
+    dialect = LMTPServer
+
+    def _keep(self) -> None:
+        names = [name for name in self._recipients if name != self._full and not self._broken]
+        if names:
+            self.kept.append((self._sender, list(dict.fromkeys(names)), self._letter))
+        self.session.answer_each(
+            [KEPT if name in names else reply.STORE_FAILED for name in self._recipients]
+        )
 
 
 class Maildrop:
@@ -147,7 +197,8 @@ class POP3Office(Office):
         self._broken = "store" in settings
         self._piece = piece
         self._maildrop = Maildrop(())
-        self.session = POP3Server(HOSTNAME, int(settings.get("max_errors", "30")))
+        max_errors = int(settings.get("max_errors", "30"))
+        self.session = POP3Server(HOSTNAME, max_errors, **security(settings))
         self.let_go: list[int] = []
         self.session.greet()
         self.receive(b"")
@@ -162,6 +213,9 @@ class POP3Office(Office):
             if not self._broken:
                 self.let_go = [index + 1 for index in event.indexes]
             return self.session.updated(committed=not self._broken)
+        elif isinstance(event, TLSAsked):
+            self.session.begin_tls()
+            self.handshakes += 1
         return None
 
     def _log_in(self, login: LoginOffered) -> SessionEnded | None:

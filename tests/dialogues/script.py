@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-CLOSES, HANGS_UP = "<closes>", "<hangs up>"
+CLOSES, HANGS_UP, BEGINS_TLS = "<closes>", "<hangs up>", "<begins TLS>"
 
 _TIMES = re.compile(r"\((\d+) times\) (.*)", re.DOTALL)
 _REPEAT = re.compile(r"\\\{(\d+) ([^}]*)\}")
@@ -21,6 +21,7 @@ class Turn:
 
     said: list[bytes] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
+    then_tls: bool = False
 
 
 @dataclass
@@ -69,6 +70,8 @@ class Script:
     def _hear(self, text: str) -> None:
         if text in (CLOSES, HANGS_UP):
             self.ending = text
+        elif text == BEGINS_TLS:
+            self.turns[-1].then_tls = True
         else:
             times, text = _times(text)
             self.turns[-1].heard += [text] * times
@@ -89,9 +92,15 @@ class Script:
         return b"".join(line for turn in self.turns for line in turn.said)
 
     @property
-    def heard(self) -> list[str]:
-        """Everything that the server says."""
-        return [line for turn in self.turns for line in turn.heard]
+    def flights(self) -> list[Turn]:
+        """What a client can say without waiting, but for the greeting: only TLS must be waited for."""
+        flights = [Turn()]
+        for turn in self.turns[1:]:
+            flights[-1].said += turn.said
+            flights[-1].heard += turn.heard
+            if turn.then_tls:
+                flights.append(Turn())
+        return [flight for flight in flights if flight.said]
 
 
 def scripts(folder: str) -> list[Script]:

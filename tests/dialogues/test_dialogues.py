@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from .office import Office, POP3Office, SMTPOffice
+from .office import LMTPOffice, Office, POP3Office, SMTPOffice
 from .script import CLOSES, HANGS_UP, Script, matches, scripts
 
-SMTP, POP3 = scripts("smtp"), scripts("pop3")
+SMTP, LMTP, POP3 = scripts("smtp"), scripts("lmtp"), scripts("pop3")
 
 
 def line_by_line(script: Script) -> Iterator[tuple[bytes, list[str]]]:
@@ -21,8 +21,9 @@ def line_by_line(script: Script) -> Iterator[tuple[bytes, list[str]]]:
 
 
 def at_once(script: Script) -> Iterator[tuple[bytes, list[str]]]:
-    """The client waits for nothing."""
-    yield script.said, script.heard[len(script.turns[0].heard) :]
+    """The client waits for nothing but TLS."""
+    for flight in script.flights:
+        yield b"".join(flight.said), flight.heard
 
 
 def octet_by_octet(script: Script) -> Iterator[tuple[bytes, list[str]]]:
@@ -47,6 +48,7 @@ def play(script: Script, office: Office, way: Way) -> None:
         else:
             office.receive(said)
     compare(office, [])
+    assert office.handshakes == sum(turn.then_tls for turn in script.turns)
     ended = office.ended
     assert script.ending == ((CLOSES if ended.orderly else HANGS_UP) if ended else "")
 
@@ -73,6 +75,15 @@ def test_smtp(script: Script, way: Way) -> None:
     assert office.kept == [(one.sender, one.recipients, one.octets) for one in script.kept]
 
 
+@named(LMTP)
+@ways
+def test_lmtp(script: Script, way: Way) -> None:
+    """The same, with a reply for each recipient."""
+    office = LMTPOffice(script.settings)
+    play(script, office, way)
+    assert office.kept == [(one.sender, one.recipients, one.octets) for one in script.kept]
+
+
 @named(POP3)
 @ways
 @pytest.mark.parametrize("piece", [0, 1, 5])
@@ -83,7 +94,7 @@ def test_pop3(script: Script, way: Way, piece: int) -> None:
     assert office.let_go == script.let_go
 
 
-@named(SMTP + POP3)
+@named(SMTP + LMTP + POP3)
 def test_says_what_it_teaches(script: Script) -> None:
     """A dialogue begins with prose, and names the place where the rule stands."""
     assert any(line.startswith("RFC ") for line in script.prose), script.name

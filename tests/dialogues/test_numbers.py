@@ -17,7 +17,7 @@ _FUNCTION = re.compile(r"def (test_(smtp|pop3)_(\d\d)\w*)")
 def shown_in(protocol: str) -> dict[int, list[str]]:
     """By number: the dialogues and the tests that show it."""
     shown: dict[int, list[str]] = {}
-    for script in scripts(protocol):
+    for script in scripts(protocol) + (scripts("lmtp") if protocol == "smtp" else []):
         numbers = re.match(r"(?:\d\d-)+", script.name.partition("/")[2])
         assert numbers is not None, f"{script.name} has no number"
         for number in numbers[0].rstrip("-").split("-"):
@@ -41,5 +41,5 @@ def test_every_number_is_shown(protocol: str, asked: dict[int, str]) -> None:
 
 def test_every_file_is_a_dialogue() -> None:
     """Nothing lies among the dialogues that nobody runs."""
-    for protocol in ("smtp", "pop3"):
+    for protocol in ("smtp", "lmtp", "pop3"):
         assert {path.suffix for path in (FOLDER / protocol).iterdir()} == {".txt"}
