@@ -102,10 +102,11 @@ def parse_rcpt(argument: str) -> tuple[Address, Parameters]:
 
 def _path(text: str, wrong: Reply) -> tuple[Address, Parameters]:
     match = _PATH.match(text)
-    if match is None or _octets(match[0]) > MAX_PATH:
+    octets = len if text.isascii() else _octets
+    if match is None or octets(match[0]) > MAX_PATH:
         raise PathError(wrong)
     local, quoted, domain, literal = match.groups()
-    if _octets(local or quoted) > MAX_LOCAL_PART:
+    if octets(local or quoted) > MAX_LOCAL_PART:
         raise PathError(wrong)
     if quoted:
         local = _ESCAPED.sub(r"\1", quoted[1:-1])
@@ -113,18 +114,18 @@ def _path(text: str, wrong: Reply) -> tuple[Address, Parameters]:
             raise PathError(wrong)
     if literal:
         domain = _literal(literal, wrong)
-    elif _octets(domain) > MAX_DOMAIN or max(map(len, domain.split("."))) > MAX_LABEL:
+    elif octets(domain) > MAX_DOMAIN or max(map(len, domain.split("."))) > MAX_LABEL:
         raise PathError(wrong)
     end = match.end()
     address = Address(local, domain.lower())
-    if not address.isascii():
+    if octets is not len and not address.isascii():
         # One name has one form here, whichever way it was typed (RFC 6531 §3.7.1 advises NFC).
         address = Address(*(normalize("NFC", part) for part in address))
     return address, _parameters(text[end:]) if end < len(text) else {}
 
 
 def _octets(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
+    return len(text.encode())
 
 
 def _literal(literal: str, wrong: Reply) -> str:

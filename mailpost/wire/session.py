@@ -131,14 +131,18 @@ class ServerSession:
 
     def _step(self) -> Event | None:
         """Consume the next thing: what it leads to, or None when it was answered at once."""
-        line = self._input.take_line(self._line_limit())
+        if not self._input:
+            return NEED_OCTETS
+        line = self._input.take_line(self.max_line)
+        if line is Defect.TOO_LONG:
+            line = self._long_line()
         if line is None:
             return NEED_OCTETS
         return self._obey(line) if isinstance(line, bytes) else self._complain(line)
 
-    def _line_limit(self) -> int:
-        """Octets that the next line may have, its CRLF counted."""
-        return self.max_line
+    def _long_line(self) -> bytes | Defect | None:
+        """The next line, which is longer than most may be."""
+        return Defect.TOO_LONG
 
     def _obey(self, line: bytes) -> Event | None:
         """Do what a line says; an event, or None when the answer was given at once."""

@@ -90,8 +90,10 @@ class SMTPServer(TransactionSession):
 
     # Commands -------------------------------------------------------------------------------------
 
-    def _line_limit(self) -> int:
-        return MAX_RESPONSE if self._input.begins_with(b"AUTH ") else self.max_line  # RFC 4954 §4
+    def _long_line(self) -> bytes | Defect | None:
+        if self._input.begins_with(b"AUTH "):  # RFC 4954 §4
+            return self._input.take_line(MAX_RESPONSE)
+        return Defect.TOO_LONG
 
     def _obey(self, line: bytes) -> Event | None:
         line = line.rstrip(b" \t")  # RFC 5321 §4.1.1: trailing white space is tolerated
