@@ -283,7 +283,11 @@ refused = pytest.mark.parametrize(
 @refused
 @given(st.binary(max_size=80), st.booleans(), cuts())
 def test_smtp_69_a_refused_chunk(
-    before: bytes, code: bytes, octets: bytes, last: bool, at: list[int]
+    before: bytes,
+    code: bytes,
+    octets: bytes,
+    last: bool,  # noqa: FBT001
+    at: list[int],
 ) -> None:
     """A refused chunk consumes its octets exactly, whatever they are, and then it is answered."""
     run = Run(smtp(), [0]).feed(before, [])
