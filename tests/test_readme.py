@@ -224,7 +224,7 @@ def test_first_steps(newcomer: Newcomer) -> None:
     newcomer.run(delete)
     encrypted = re.findall(r"``(--ssl-reqd .+)``", README)[0]
     left = newcomer.run(what_is_there.replace("curl", f"curl {encrypted}"))
-    assert len(left.splitlines()) == 2  # noqa: PLR2004 - of three
+    assert len(left.splitlines()) == 2
     submitted = newcomer.collect()[1]
     assert "with ESMTPSA id" in submitted
     assert "\nMessage-ID: <" in submitted
