@@ -21,12 +21,11 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    model_validator,
 )
 
 from mailpost import config_values as values
 from mailpost import endpoint
-from mailpost.config_values import Domain, File, Network, Octets, domain_name
+from mailpost.config_values import Domain, File, KeyFile, Network, Octets, domain_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,13 +160,7 @@ class Certificate(_Table):
     """A certificate for TLS, and its key; where that is left out, it is in the same file."""
 
     chain: File = Field(description="a file with the certificate, and those that vouch for it")
-    key: File = Field(description="a file with the certificate's key")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _in_one_file(cls, table: object) -> object:
-        both = isinstance(table, dict) and "chain" in table and "key" not in table
-        return {**table, "key": table["chain"]} if both else table
+    key: KeyFile = Field(default=Path(), description="a file with the certificate's key")
 
 
 class Config(_Table):

@@ -111,7 +111,13 @@ def beside(value: object, info: ValidationInfo) -> Path:
     return folder / value
 
 
+def key_beside(value: object, info: ValidationInfo) -> Path:
+    """The same for a key; where none is named, it is in the chain's file."""
+    return info.data.get("chain", Path()) if value == Path() else beside(value, info)
+
+
 Domain = Annotated[str, AfterValidator(domain_name)]
 Octets = Annotated[int, BeforeValidator(octets)]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(network)]
 File = Annotated[Path, PlainValidator(beside)]
+KeyFile = Annotated[Path, PlainValidator(key_beside)]

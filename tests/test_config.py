@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -105,8 +106,8 @@ def test_nothing_changes_later():
             "office.domains: expected a list of the domains",
         ),
         ('["example.org", "Bücher.example"]', '"a.b"', "office.domains: expected a list of the"),
-        ('"none"', '"starttls"', "listen[1].tls: TLS needs a table [[certificate]]"),
-        ('"none"', '"implicit"', "listen[1].tls: TLS needs a table [[certificate]]"),
+        ('"none"', '"starttls"', "listen[1].tls: expected a [[certificate]] in the file when tls"),
+        ('"none"', '"implicit"', "listen[1].tls: expected a [[certificate]] in the file when tls"),
         ('"none"', '"tls"', 'listen[1].tls: expected one of none, starttls, implicit; got "tls"'),
         (
             '"none"',
@@ -116,9 +117,26 @@ def test_nothing_changes_later():
         ('"none"', '"none"\nproxy = ["10.0.0.0/33"]', "listen[1].proxy[0]: expected a network"),
         ('"none"', '"none"\ncleartext = 1', "listen[1].cleartext: expected true or false; got 1"),
         (
+            '"none"',
+            '"none"\nproxy = "::1"',
+            "listen[1].proxy: expected a list of networks, such as",
+        ),
+        ('"none"', '"none"\nproxy = [7]', "listen[1].proxy[0]: expected a network, such as"),
+        (
+            '"none"',
+            '"none"\nproxy = ["::1", "10.0.0.1/8"]',
+            'listen[1].proxy[1]: "10.0.0.1/8" is an address within a network; did you mean 10.0.0.0/8?',
+        ),
+        ("[office]", "certificate = [7]\n[office]", "certificate[0]: expected a table; got 7"),
+        (
             "[office]",
-            '[[certificate]]\nchain = "a"\n[office]',
-            "certificate[0].key: expected a file",
+            "[certificate]\n[office]",
+            "certificate: expected tables [[certificate]]; got",
+        ),
+        (
+            "[office]",
+            '[[certificate]]\nchain = "a"\nkey = 7\n[office]',
+            "certificate[0].key: expected a file with the certificate's key; got 7",
         ),
         ('"tcp:1110"', '"tcp:x"', 'listen[1].endpoint: expected a port from 0 to 65535; got "x"'),
         ('"tcp:1110"', "1110", "listen[1].endpoint: expected an endpoint, such as"),
@@ -152,6 +170,38 @@ def test_all_mistakes_at_once(file):
         "mailpost.toml: office: expected a table [office]; it is missing",
         "mailpost.toml: listen: expected one table [[listen]] or more; it is missing",
     ]
+
+
+def test_doors(file):
+    """A door has TLS and takes passwords as told, and believes proxies in the networks named."""
+    doors = 'tls = "starttls"\ncleartext = true\nproxy = ["10.0.0.0/8", "::1"]\n[[certificate]]\nchain="a"'
+    file.write_text(GOOD.replace('tls = "none"', doors), encoding="utf-8")
+    plain, told = config.load(file).listen
+    assert (plain.tls, plain.cleartext, plain.proxy) == ("none", False, ())
+    assert (told.tls, told.cleartext) == ("starttls", True)
+    assert told.proxy == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+
+
+def test_certificates(tmp_path):
+    """A certificate's files lie beside the configuration; a key that is left out is in the chain's file."""
+    tables = '[[certificate]]\nchain = "a"\nkey = "/etc/b"\n[[certificate]]\nchain = "both.pem"\n'
+    (tmp_path / "a.toml").write_text(GOOD + tables, encoding="utf-8")
+    assert [(one.chain, one.key) for one in config.load(tmp_path / "a.toml").certificate] == [
+        (tmp_path / "a", Path("/etc/b")),
+        (tmp_path / "both.pem", tmp_path / "both.pem"),
+    ]
+
+
+def test_no_certificate(file):
+    """Each door with TLS is named where there is no certificate; a bad one is one mistake, not two."""
+    lines = GOOD.replace('"none"', '"implicit"').replace('"smtp"', '"smtp"\ntls = "starttls"')
+    lacking = "expected a [[certificate]] in the file when tls is not none"
+    assert mistakes(file, lines) == [f"mailpost.toml: listen[{n}].tls: {lacking}" for n in range(2)]
+    for chain in ('""', '"/"', "7", '"\\u0000"'):
+        (told,) = mistakes(file, f"{GOOD}[[certificate]]\nchain = {chain}\n")
+        assert told.startswith(
+            "mailpost.toml: certificate[0].chain: expected a file with the certif"
+        )
 
 
 def test_no_listener(file):
@@ -246,13 +296,18 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 KEYS = st.one_of(
-    st.sampled_from([*Office.model_fields, *Limits.model_fields, "protocol", "endpoint", "tls"]),
+    st.sampled_from(
+        [*Office.model_fields, *Limits.model_fields, *Listen.model_fields, "chain", "key"]
+    ),
     st.text(max_size=5),
 )
 TABLE = st.dictionaries(KEYS, VALUES, max_size=5)
+LIST = st.lists(st.one_of(TABLE, SCALARS), max_size=3)
 
 
-@given(st.fixed_dictionaries({"office": TABLE, "limits": TABLE, "listen": st.lists(TABLE)}))
+@given(
+    st.fixed_dictionaries({"office": TABLE, "limits": TABLE, "listen": LIST, "certificate": LIST})
+)
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_any_table(data):
     """Whatever stands in a file, it is read or its mistakes are told, each in one line."""
