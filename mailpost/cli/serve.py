@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mailpost.cli.failures import FAILED, NOT_PERMITTED, UNAVAILABLE, Failed, explain
+from mailpost.cli.failures import BAD_CONFIG, FAILED, NOT_PERMITTED, UNAVAILABLE, Failed, explain
 from mailpost.cli.office import become_owner, open_office, read_config
 from mailpost.cli.options import config_option
 
@@ -44,7 +44,8 @@ def serve(verbose: bool) -> None:  # noqa: FBT001 - click's flag
     """Open the office and serve until SIGTERM or Ctrl-C.
 
     Where it listens and what to try next goes to standard output, the log to standard error. Run as
-    root it binds its ports, then becomes the owner of the store.
+    root it binds its ports, then becomes the owner of the store. SIGHUP has it read its certificates
+    again.
     """
     path, config = read_config()
     from twisted.internet import reactor  # noqa: PLC0415 - importing it installs it
@@ -119,8 +120,12 @@ def _make_room(connections: int) -> None:
 def _reason(error: Exception) -> Exception:
     from twisted.internet.error import CannotListenError  # noqa: PLC0415 - as above
 
+    from mailpost.tls import TLSError  # noqa: PLC0415 - as above
+
     if isinstance(error, CannotListenError):
         return _not_listening(error)
+    if isinstance(error, TLSError):
+        return Failed(BAD_CONFIG, str(error))
     return explain(error) or error
 
 

@@ -20,6 +20,11 @@ _SEND = (
     "import smtplib; smtplib.SMTP('{host}', {port}).sendmail("
     "'me@{domain}', '{name}@{domain}', 'Subject: hello\\n\\nIt works.')"
 )
+_SUBMIT = (
+    "import getpass, smtplib; s = smtplib.SMTP{ssl}('{host}', {port}); {begin}"
+    "s.login('{name}', getpass.getpass()); s.sendmail("
+    "'{name}@{domain}', '{name}@{domain}', 'Subject: hello\\n\\nIt works.')"
+)
 
 
 def welcome(path: Path, config: Config, doors: Sequence[Door], names: Sequence[str]) -> str:
@@ -38,17 +43,42 @@ def welcome(path: Path, config: Config, doors: Sequence[Door], names: Sequence[s
     else:
         lines += ["", "Nobody has an account yet. In another terminal:"]
         lines += [f"  mailpost --config {path} user add {name}"]
-    plain = [one for one in doors if one.listen.tls != "implicit" and not one.listen.proxy]
-    places = {one.listen.protocol: place for one in reversed(plain) if (place := _reach(one))}
+    places = {
+        one.listen.protocol: (one.listen.tls, *place)
+        for one in reversed(doors)
+        if not one.listen.proxy and (place := _reach(one))
+        if (one.listen.protocol, one.listen.tls) != ("smtp", "implicit")
+    }
     if "smtp" in places:
-        host, port = places["smtp"]
+        _, host, port = places["smtp"]
         line = _SEND.format(host=host, port=port, name=name, domain=domain)
         lines += ["Send a letter:", f'  python3 -c "{line}"']
+    if "submission" in places:
+        line = _submit(*places["submission"], name, domain)
+        lines += [f"Send one as {name}:", f'  python3 -c "{line}"']
     if "pop3" in places:
-        host, port = places["pop3"]
-        shown = f"[{host}]" if ":" in host else host
-        lines += ["Collect it:", f"  curl --user {name} pop3://{shown}:{port}/1"]
+        lines += ["Collect it:", f"  {_collect(*places['pop3'], name)}"]
     return "\n".join([*lines, "", "Ctrl-C closes the office."])
+
+
+def _submit(tls: str, host: str, port: int, name: str, domain: str) -> str:
+    """A program that logs in and sends; smtplib does not mind a certificate that is self-signed."""
+    return _SUBMIT.format(
+        ssl="_SSL" if tls == "implicit" else "",
+        begin="s.starttls(); " if tls == "starttls" else "",
+        host=host,
+        port=port,
+        name=name,
+        domain=domain,
+    )
+
+
+def _collect(tls: str, host: str, port: int, name: str) -> str:
+    """A command that collects; --insecure, for the certificate may be self-signed."""
+    shown = f"[{host}]" if ":" in host else host
+    scheme = "pop3s" if tls == "implicit" else "pop3"
+    options = {"none": "", "starttls": "--insecure --ssl-reqd ", "implicit": "--insecure "}[tls]
+    return f"curl {options}--user {name} {scheme}://{shown}:{port}/1"
 
 
 def _name(listen: Listen) -> str:

@@ -70,6 +70,59 @@ def test_where_as_whom_and_what_next():
         assert part in told
 
 
+def offered(*listeners):
+    """What is to be tried at these doors, one port each."""
+    found = [Listen(endpoint="tcp:0", **one) for one in listeners]
+    doors = [Door(one, IPv4Address("TCP", "127.0.0.1", port)) for port, one in enumerate(found, 1)]
+    return welcome(Path("a.toml"), config(("smtp", "tcp:0")), doors, ["alice"])
+
+
+@pytest.mark.parametrize(
+    ("tls", "begins"),
+    [
+        ("none", "s = smtplib.SMTP('127.0.0.1', 1); s.login('alice'"),
+        ("starttls", "s = smtplib.SMTP('127.0.0.1', 1); s.starttls(); s.login('alice'"),
+        ("implicit", "s = smtplib.SMTP_SSL('127.0.0.1', 1); s.login('alice'"),
+    ],
+)
+def test_a_submission(tls, begins):
+    """At the door for submission a program logs in, with TLS as it is spoken there."""
+    told = offered({"protocol": "submission", "tls": tls})
+    line = next(one for one in told.splitlines() if "smtplib" in one)
+    program = line.strip().removeprefix('python3 -c "').removesuffix('"')
+    compile(program, "line", "exec")
+    assert begins in program
+
+
+@pytest.mark.parametrize(
+    ("tls", "command"),
+    [
+        ("none", "curl --user alice pop3://127.0.0.1:1/1"),
+        ("starttls", "curl --insecure --ssl-reqd --user alice pop3://127.0.0.1:1/1"),
+        ("implicit", "curl --insecure --user alice pop3s://127.0.0.1:1/1"),
+    ],
+)
+def test_collecting_with_tls(tls, command):
+    """Letters are collected with TLS where there is any."""
+    assert command in offered({"protocol": "pop3", "tls": tls})
+
+
+def test_doors_that_are_not_tried():
+    """Of two doors the first is tried; none behind a proxy is, nor SMTP with TLS from the first octet."""
+    told = offered({"protocol": "smtp", "tls": "implicit"}, {"protocol": "smtp"})
+    assert "smtplib.SMTP('127.0.0.1', 2)" in told
+    told = offered({"protocol": "pop3"}, {"protocol": "pop3", "tls": "implicit"})
+    assert "pop3://127.0.0.1:1/1" in told
+    assert "pop3s:" not in told
+    told = offered(
+        {"protocol": "pop3", "proxy": ["10.0.0.0/8"]},
+        {"protocol": "smtp", "tls": "implicit"},
+        {"protocol": "lmtp"},
+    )
+    assert "curl" not in told
+    assert "smtplib" not in told
+
+
 def test_the_line_that_sends_is_python():
     """What is to be copied is a program, in one line."""
     line = next(one for one in said(HERE, []).splitlines() if "smtplib" in one)
@@ -147,7 +200,12 @@ def office(tmp_path):
     folder = tmp_path / "office"
     assert CliRunner().invoke(main, ("init", str(folder), "--domain", "example.org")).exit_code == 0
     file = folder / "mailpost.toml"
-    file.write_text(file.read_text().replace("tcp:2525", "tcp:0").replace("tcp:1110", "tcp:0"))
+    file.write_text(
+        file.read_text()
+        .replace("tcp:2525", "tcp:0")
+        .replace("tcp:1587", "tcp:0")
+        .replace("tcp:1110", "tcp:0")
+    )
     return file
 
 
@@ -178,6 +236,37 @@ def test_it_opens_and_closes(office, how):
     assert "Traceback" not in log
     assert "SMTP, TLS on request  127.0.0.1:" in told
     assert f"mailpost --config {office} user add alice" in told
+
+
+def test_new_certificates(office):
+    """SIGHUP has the certificates read again; one that is broken is told, and the former stays in use."""
+    with start(office) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        while "Ctrl-C" not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGHUP)
+        while "taken from" not in (line := process.stderr.readline()):
+            assert line
+        (office.parent / "key.pem").write_text("no key")
+        process.send_signal(signal.SIGHUP)
+        while "the former certificate stays in use" not in (line := process.stderr.readline()):
+            assert line
+        assert "key.pem" in line
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+    assert process.returncode == 0
+
+
+def test_a_broken_certificate(office):
+    """With a certificate that cannot be used no office opens: one line and status 78."""
+    (office.parent / "key.pem").unlink()
+    with start(office) as process:
+        out, log = process.communicate(timeout=30)
+    assert process.returncode == failures.BAD_CONFIG
+    assert out == ""
+    assert log.startswith("mailpost: there is no file ")
+    assert log.count("\n") == 1
 
 
 def test_a_port_in_use(office):
