@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import shlex
 import tomllib
 from pathlib import Path
@@ -64,6 +65,24 @@ def test_the_commented_defaults_are_true():
         assert shown[key] == (list(default) if isinstance(default, tuple) else default)
 
 
+def test_the_examples(tmp_path):
+    """The doors at the end, the "#" taken away, open beside the others."""
+    text = (ETC / "mailpost.toml").read_text()
+    (tmp_path / "a.toml").write_text(re.sub("^#(?=[^ ])", "", text, flags=re.MULTILINE))
+    before, found = config.load(ETC / "mailpost.toml"), config.load(tmp_path / "a.toml")
+    assert found.listen[: len(before.listen)] == before.listen
+    more = found.listen[len(before.listen) :]
+    assert [(one.protocol, one.tls) for one in more] == [
+        ("submission", "implicit"),
+        ("pop3", "implicit"),
+        ("lmtp", "none"),
+        ("smtp", "starttls"),
+    ]
+    assert any(one.proxy for one in more)
+    assert not any(one.cleartext for one in found.listen)
+    assert len({one.endpoint for one in found.listen}) == len(found.listen)
+
+
 def test_the_classroom():
     """Thirty who type by hand fit in, and may be slow and wrong."""
     found = config.load(ETC / "classroom.toml")
@@ -84,6 +103,7 @@ def test_the_unit():
     assert Path(program).name == "mailpost"
     assert words == ["--config", "/etc/mailpost/mailpost.toml", "serve"]
     assert service["User"] == "mailpost"
+    assert shlex.split(service["ExecReload"])[1:] == ["-HUP", "$MAINPID"]
     assert int(service["TimeoutStopSec"]) > 10
     vain = set(map(int, service["RestartPreventExitStatus"].split()))
     assert vain == {failures.WRONG_USAGE, failures.NOT_PERMITTED, failures.BAD_CONFIG}

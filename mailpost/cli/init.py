@@ -74,12 +74,14 @@ def _make(folder: Path) -> None:
 
 
 def _tell(folder: Path, file: Path, domains: list[str]) -> None:
+    store, certificate = folder / "mailpost.db", folder / "certificate.pem"
+    width = len(str(certificate))
     click.echo(
         f"""A post office for {", ".join(domains)} is in {folder}:
 
-  {file}  its configuration, with a comment on every key
-  {folder / "mailpost.db"!s:{len(str(file))}}  its store: accounts and letters
-  {folder / "certificate.pem"!s:{len(str(file))}}  its certificate, with key.pem
+  {file!s:{width}}  its configuration, with a comment on every key
+  {store!s:{width}}  its store: accounts and letters
+  {certificate}  its certificate, with key.pem
 
 It listens on this machine alone: SMTP on port 2525, submission on 1587, POP3 on 1110.
 TLS begins with STARTTLS, in POP3 with STLS. The certificate is self-signed: mail programs will not

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from mailpost import config
 from mailpost.cli import failures, main
-from mailpost.tls import describe
+from mailpost.tls import TLSError, describe
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,11 @@ def test_what_it_makes():
     assert stat.S_IMODE(found.office.database.stat().st_mode) == 0o600
     for part in (
         "2525",
+        "1587",
         "1110",
+        "self-signed",
+        "from this machine alone",
+        "office/certificate.pem",
         "office/mailpost.toml user add alice",
         "office/mailpost.toml serve",
     ):
@@ -52,14 +56,32 @@ def test_it_listens_on_this_machine_alone():
     description = describe(Path("office/certificate.pem"))
     assert description.self_signed
     assert set(description.names) == {"mail.example.org", "example.org", "localhost", "127.0.0.1"}
-    assert Path("office/key.pem").stat().st_mode & 0o777 == 0o600
+    assert stat.S_IMODE(Path("office/key.pem").stat().st_mode) == 0o600
+    assert stat.S_IMODE(Path("office/certificate.pem").stat().st_mode) == 0o600
+    (certificate,) = found.certificate
+    assert certificate.chain.samefile("office/certificate.pem")
+    assert certificate.key.samefile("office/key.pem")
+
+
+def test_no_certificate(monkeypatch):
+    """Where no certificate can be made, one line says why, and no configuration promises one."""
+
+    def fail(*_):
+        raise TLSError("office/key.pem cannot be written (No space left): name a folder that can")
+
+    monkeypatch.setattr("mailpost.tls.make_self_signed", fail)
+    answer = init("office", "--domain", "example.org")
+    assert answer.exit_code == failures.CANNOT_CREATE
+    assert answer.stderr.startswith("mailpost: office/key.pem cannot be written")
+    assert answer.stderr.count("\n") == 1
+    assert not Path("office/mailpost.toml").exists()
 
 
 def test_every_key_is_explained():
     """Each key there is stands in the file, with a value or, behind a "#", with its default."""
     init("office", "--domain", "example.org")
     text = Path("office/mailpost.toml").read_text()
-    for table in (config.Office, config.Limits, config.Listen):
+    for table in (config.Office, config.Limits, config.Listen, config.Certificate):
         for key in table.model_fields:
             assert re.search(rf"^(# )?{key} = ", text, re.MULTILINE), key
 
