@@ -87,9 +87,12 @@ class Screen:
 
     def press(self, key: str) -> None:
         """Press a key until it was heeded: what is typed before it is waited for is thrown away."""
-        while "\r" not in self.shown.rpartition(ASKED)[2] and self.process.poll() is None:
+        asked = len(self.shown.rpartition(ASKED)[0])  # the next question may come in the same read
+        while "\r" not in self.shown[asked:] and self.process.poll() is None:
             os.write(self._ours, key.encode())
-            self._read(time.monotonic() + 0.5)
+            end = time.monotonic() + 0.5
+            while "\r" not in self.shown[asked:] and self._read(end):
+                pass
 
     def end(self) -> int:
         """Read to the end; the exit status."""
