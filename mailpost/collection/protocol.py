@@ -104,7 +104,8 @@ class POP3Connection(Connection):
         if isinstance(event, LetterAsked):
             self._fetch(event)
         elif isinstance(event, LoginOffered):
-            self._login = self._answer_later(self._log_in(event))
+            login = self._answer_later(self._log_in(event))
+            self._login = None if login.called else login  # a remembered password: it is over
         elif isinstance(event, UpdateAsked):
             self._answer_later(self._update(event.indexes))
         elif isinstance(event, TLSAsked):

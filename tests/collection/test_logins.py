@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -140,6 +141,29 @@ def test_gone_during_the_check_that_cannot_be_cancelled() -> None:
     check.callback(b"alice")
     assert not office.maildrop.locked
     assert office.snapshot.closed == 1
+
+
+def test_an_idle_session_holds_nothing_of_its_login() -> None:
+    """When the login is over no Deferred of it is left, whether it was known at once or later."""
+    office = Office()
+    gc.collect()
+    before = deferreds()
+    peers = [office.peer()]
+    gc.collect()
+    assert deferreds() == before
+    peers.pop().leave()
+    office.checker.answer = check = Deferred()
+    peer, _ = log_in(office)
+    check.callback(b"alice")
+    assert peer.heard().startswith(b"+OK 3 letters")
+    office.checker.answer = check = None
+    gc.collect()
+    assert deferreds() == before
+
+
+def deferreds() -> int:
+    """How many Deferreds there are."""
+    return sum(isinstance(one, Deferred) for one in gc.get_objects())
 
 
 def test_logout() -> None:

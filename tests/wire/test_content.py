@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -76,3 +77,18 @@ def test_half_a_million_header_lines() -> None:
         inspector.look(letter[start : start + 8000])
     assert inspector.refusal is None
     assert time.process_time() - began < 2
+
+
+def test_nothing_is_held() -> None:
+    """Of a header of any size no more is held than may be the beginning of a line."""
+    inspector = Inspector(1 << 30)
+    piece = b"X-A: b\r\n" * 1000
+    tracemalloc.start()
+    try:
+        inspector.look(piece)
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(200):
+            inspector.look(piece)
+        assert tracemalloc.get_traced_memory()[0] - before < 2_000
+    finally:
+        tracemalloc.stop()
