@@ -22,6 +22,7 @@ from mailpost.connection import Security
 from mailpost.envelope import Destination
 from mailpost.intake.protocol import LMTPFactory, SMTPFactory, SubmissionFactory
 from mailpost.interfaces import ISender
+from mailpost.limits import MAX_BUFFERED
 from mailpost.outcome import Delivered, Refused, TemporaryFailure, TryLater
 from mailpost.tls import ServerTLS
 from mailpost.wire import reply
@@ -294,6 +295,46 @@ def test_smtp_45_pipelined_in_the_clear(tls: ServerTLS) -> None:
     assert peer.heard() == b""
     assert codes(peer.ask(b"RCPT TO:<alice@example.org>\r\n")) == ["503 5.5.1"]
     assert peer.protocol.session.helo == ""
+
+
+def test_smtp_45_held_back_before_tls(tls: ServerTLS) -> None:
+    """A peer that was held back meanwhile is read again: its handshake is heard."""
+    office = Office(Security(tls))
+    office.checker.answer = check = Deferred()
+    peer = office.peer()
+    peer.ask(HELLO)
+    said = LOGIN + b"STARTTLS\r\n"
+    peer.say(said + b"\n" * (MAX_BUFFERED + len(LOGIN) - len(said)))
+    peer.say(b"")
+    assert not peer.line.reading
+    assert not peer.line.in_flight
+    check.callback(b"alice")
+    assert peer.heard() == reply.LOGGED_IN.octets + reply.BEGIN_TLS.octets
+    assert peer.line.reading
+    peer.shake_hands()
+    assert codes(peer.ask(HELLO + ENVELOPE))[1:] == ["250 2.1.0", "250 2.1.5"]
+
+
+@pytest.mark.parametrize("cut", [1, 5, 100])
+def test_smtp_44_a_handshake_in_pieces(tls: ServerTLS, cut: int) -> None:
+    """STARTTLS and the handshake may come in pieces of any size."""
+    office = Office(Security(tls))
+    peer = office.peer()
+    peer.ask(HELLO)
+    for octet in b"STARTTLS\r\n":
+        peer.say(bytes([octet]))
+    assert peer.heard() == reply.BEGIN_TLS.octets
+    say = peer.line.deliver
+
+    def in_pieces() -> None:
+        octets = bytes(peer.line.in_flight)
+        for start in range(0, len(octets), cut):
+            peer.line.in_flight[:] = octets[start : start + cut]
+            say()
+
+    peer.line.deliver = in_pieces
+    peer.shake_hands()
+    assert codes(peer.ask(HELLO + ENVELOPE))[1:] == ["250 2.1.0", "250 2.1.5"]
 
 
 def test_smtp_45_in_the_clear_where_tls_should_be(tls: ServerTLS) -> None:

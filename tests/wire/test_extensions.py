@@ -453,3 +453,31 @@ def test_lmtp_as_many_answers_as_recipients() -> None:
 def test_a_password_is_not_shown() -> None:
     """Nor does it stand in what a debugger, or a log, shows of the question."""
     assert "sesame" not in repr(LoginOffered("alice", b"open sesame"))
+
+
+@pytest.mark.parametrize("begin", [b"AUTH PLAIN ", b"AUTH LOGIN\r\n", b"auth plain\r\n"])
+@pytest.mark.parametrize("make", [smtp, pop3])
+def test_endless_response(make: Callable[[], SMTPServer | POP3Server], begin: bytes) -> None:
+    """A response without end is one error; then the session is closed, and little was ever held."""
+    engine = make()
+    run = Run(engine, [0]).feed(hello(engine) + begin, [])
+    run.said = b""
+    most = 0
+    for _ in range(200):
+        run.feed(b"A" * 1000, [])
+        most = max(most, engine.buffered)
+    assert run.said in (reply.LINE_TOO_LONG.octets, reply.POP_LINE_TOO_LONG.octets)
+    assert run.happened == [(b"", ("ended", False))]
+    assert most < 13_000
+    assert engine.buffered == 0
+
+
+def test_an_endless_chunk_that_is_refused() -> None:
+    """A refused chunk without end holds nothing, and is never answered before its end."""
+    run = Run(smtp(), [0]).feed(HELLO + b"BDAT 999999999999999 LAST\r\n", [])
+    run.said = b""
+    for _ in range(100):
+        run.feed(b"QUIT\r\n" * 1_000, [])
+        assert run.engine.buffered == 0
+    assert run.said == b""
+    assert not run.engine.closed
