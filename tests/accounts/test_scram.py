@@ -21,7 +21,7 @@ from mailpost.accounts.scram import (
 )
 from mailpost.wire.sasl import start
 from mailpost.wire.sasl_events import Accepted, Challenge, Reason, Rejected
-from mailpost.wire.scram_keys import ScramKeys
+from mailpost.wire.scram_keys import ScramKeys, derive
 
 SECRET = bytes(range(32))
 MAKER = KeyMaker(SECRET)
@@ -169,6 +169,11 @@ def test_finds_whose_password_it_is(which):
 def test_any_octets_may_be_offered(password):
     """What is no password fits nothing."""
     assert fitting([MAKER.make("alice", "phone")], password) is None
+
+
+def test_no_password_is_no_password():
+    """Even if keys of the empty password were ever kept."""
+    assert fitting([derive(b"", b"salt" * 4, ITERATIONS)], b"") is None
 
 
 @settings(deadline=None, max_examples=50)

@@ -53,6 +53,8 @@ class Issuer(Resource):
             request.setHeader("location", self.location)
         return NOT_DONE_YET if self.body is None else self.body
 
+    render_GET = render_POST
+
 
 class Office:
     """A checker, its issuer and its clock."""
@@ -201,10 +203,11 @@ def test_any_other_status_is_no_answer(code):
     assert isinstance(result(office.check()), TemporaryFailure)
 
 
-def test_a_redirect_is_not_followed():
+@pytest.mark.parametrize("code", [302, 303, 307])
+def test_a_redirect_is_not_followed(code):
     """The token is for the issuer alone."""
     office = Office()
-    office.issuer.code = 307
+    office.issuer.code = code
     office.issuer.location = "https://elsewhere.example/"
     assert isinstance(result(office.check()), TemporaryFailure)
     assert len(office.issuer.asked) == 1
