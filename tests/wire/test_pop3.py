@@ -202,6 +202,17 @@ def test_pop3_15_the_end_from_our_side() -> None:
     assert engine.take_output() == reply.POP_IDLE.octets
 
 
+def test_the_end_within_a_long_listing() -> None:
+    """A session that is ended in the midst of a listing does not go on with it."""
+    engine = admitted([b"a\r\n"] * 1200)
+    engine.receive(b"LIST\r\n")
+    assert isinstance(engine.next_event(), OutputWaiting)
+    engine.take_output()
+    engine.end(reply.POP_IDLE)
+    assert engine.next_event() is None
+    assert engine.take_output() == reply.POP_IDLE.octets
+
+
 def test_pop3_01_no_reply_is_longer_than_512_octets() -> None:
     """Nothing of what a peer says comes back, so a reply cannot become long."""
     engine = session(max_errors=10)
@@ -239,9 +250,10 @@ def test_a_password_is_never_shown() -> None:
 def test_a_letter_that_fails() -> None:
     """A letter that cannot be read is -ERR, and the session lives; a TOP is forgotten with it."""
     engine = admitted()
-    happened, said = run(engine, b"TOP 3 1\r\nRETR 2\r\n", [], [0, 1])
-    assert happened == ["LetterAsked(index=2)", "LetterAsked(index=1)"]
-    assert said == reply.POP_TRY_LATER.octets + b"+OK 8 octets\r\nB: 2\r\n\r\n.\r\n"
+    happened, said = run(engine, b"TOP 3 1\r\nRETR 3\r\n", [], [0, 1])
+    assert happened == ["LetterAsked(index=2)", "LetterAsked(index=2)"]
+    whole = b"+OK %d octets\r\n%b.\r\n" % (len(LETTERS[2]), LETTERS[2])
+    assert said == reply.POP_TRY_LATER.octets + whole
 
 
 def test_wrong_passwords_end_the_session() -> None:
