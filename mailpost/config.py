@@ -45,6 +45,10 @@ __all__ = [
 ]
 
 BACKLOG = 1024  # connections that may wait to be accepted
+OWN = {
+    "chain": "certificate.pem",
+    "key": "key.pem",
+}  # what init makes; used where no other is named
 SEARCHED = ("mailpost.toml", "/etc/mailpost/mailpost.toml")
 
 
@@ -215,6 +219,9 @@ def load(path: Path) -> Config:
         mistakes = (f"{path}: {_mistake(one)}" for one in error.errors())
         raise ConfigError(*map(_on_one_line, mistakes)) from None
     encrypted = [n for n, listen in enumerate(config.listen) if listen.tls != "none"]
+    if encrypted and not config.certificate and (path.parent / OWN["chain"]).exists():
+        own = Certificate.model_validate(OWN, context=path.parent)
+        return config.model_copy(update={"certificate": (own,)})
     if encrypted and not config.certificate:
         lacking = "expected a [[certificate]] in the file when tls is not none"
         raise ConfigError(*(f"{path}: listen[{n}].tls: {lacking}" for n in encrypted))

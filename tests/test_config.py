@@ -204,6 +204,14 @@ def test_no_certificate(file):
         )
 
 
+def test_the_certificate_of_init(tmp_path):
+    """Where none is named, the one that lies beside the configuration is used."""
+    (tmp_path / "certificate.pem").touch()
+    (tmp_path / "a.toml").write_text(GOOD.replace('"none"', '"starttls"'), encoding="utf-8")
+    (own,) = config.load(tmp_path / "a.toml").certificate
+    assert (own.chain, own.key) == (tmp_path / "certificate.pem", tmp_path / "key.pem")
+
+
 def test_no_listener(file):
     """An office without a door is none."""
     told = mistakes(file, "listen = []\n" + GOOD.partition("[[listen]]")[0])
