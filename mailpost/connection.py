@@ -22,7 +22,6 @@ from twisted.python.failure import Failure
 from mailpost.limits import (
     CLOSING_SECONDS,
     MAX_BUFFERED,
-    MAX_UNSENT,
     ConnectionLimits,
     IdleWatch,
     is_loopback,
@@ -205,9 +204,10 @@ class Connection(Protocol):
                 event = session.next_event()
                 if event is None:
                     break
-                if session.unsent >= MAX_UNSENT or isinstance(event, OutputWaiting):
+                if isinstance(event, OutputWaiting):
                     self.flush()
-                self._act_on(event)
+                else:
+                    self._act_on(event)
         except Exception:  # noqa: BLE001 - the engine itself has failed: it cannot go on
             self.unexpected(Failure())
             self._leaving = True

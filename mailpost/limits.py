@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 MAX_BUFFERED = 128 * 1024
 """Octets of input that wait for their turn, per connection; at this many no more is read."""
 
-MAX_UNSENT = 64 * 1024
-"""Octets of output gathered before they are sent, per connection; a larger piece counts as one."""
-
 CLOSING_SECONDS = 10.0
 """How long a connection that is being closed may take to go."""
 

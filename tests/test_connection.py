@@ -11,8 +11,15 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from mailpost.connection import Connection, ConnectionFactory
-from mailpost.limits import MAX_BUFFERED, MAX_UNSENT, ConnectionLimits
-from mailpost.wire.session import OUTPUT_WAITING, Event, Question, ServerSession, SessionEnded
+from mailpost.limits import MAX_BUFFERED, ConnectionLimits
+from mailpost.wire.session import (
+    MAX_UNSENT,
+    OUTPUT_WAITING,
+    Event,
+    Question,
+    ServerSession,
+    SessionEnded,
+)
 from tests.memory import BUFFER, Line, Peer, pass_time
 
 if TYPE_CHECKING:

@@ -18,6 +18,9 @@ from mailpost.wire.framing import Defect, InputBuffer
 
 _PRINTABLE = re.compile(rb"[ -~]*")
 
+MAX_UNSENT = 64 * 1024
+"""Octets of output gathered before they are sent, per session; a larger piece counts as one."""
+
 Transcript = Callable[[str, str], None]
 """Called with ``"C"`` or ``"S"`` and a line without its CRLF, secrets masked."""
 
@@ -118,6 +121,8 @@ class ServerSession:
     def next_event(self) -> Event | None:
         """What the peer did next; None: more octets, or an answer, are needed first."""
         while self._asked is None:
+            if self.unsent >= MAX_UNSENT:
+                return OUTPUT_WAITING
             event = self._step()
             if event is NEED_OCTETS:
                 return None

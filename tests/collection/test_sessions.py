@@ -179,6 +179,20 @@ def test_a_million_commands_whose_replies_are_not_read() -> None:
     assert peer.heard().count(b"\r\n") == sent
 
 
+def test_short_commands_with_long_answers() -> None:
+    """However much is pipelined: no more is answered at once than is sent, and than the peer takes."""
+    office = Office()
+    office.checker.answer = check = Deferred()
+    peer = office.peer(inside=False)
+    peer.ask(LOGIN)
+    peer.stop_reading()
+    peer.say(b"CAPA\r\n" * 20_000)
+    check.callback(b"alice")
+    assert peer.line.most <= 3 * BUFFER
+    peer.read_on()
+    assert peer.heard().count(b"\r\n.\r\n") == 20_000
+
+
 # The log ----------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from mailpost.wire.lmtp import LMTPServer
 from mailpost.wire.pop3 import POP3Server
 from mailpost.wire.pop3_events import LetterAsked, LoginOffered, TLSAsked, UpdateAsked
 from mailpost.wire.reply import Reply
-from mailpost.wire.session import ServerSession, SessionEnded
+from mailpost.wire.session import OutputWaiting, ServerSession, SessionEnded
 from mailpost.wire.smtp import Settings, SMTPServer
 from mailpost.wire.smtp_events import (
     LetterReceived,
@@ -60,6 +60,9 @@ class Office:
         """Take octets from the client, act on what they mean, gather what is answered."""
         self.session.receive(octets)
         while (event := self.session.next_event()) is not None:
+            if isinstance(event, OutputWaiting):
+                self.heard += self.session.take_output()
+                continue
             ended = event if isinstance(event, SessionEnded) else self.act(event)
             if ended is not None:
                 self.ended = ended

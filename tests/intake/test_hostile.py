@@ -7,7 +7,8 @@ import tracemalloc
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailpost.limits import MAX_BUFFERED, MAX_UNSENT
+from mailpost.limits import MAX_BUFFERED
+from mailpost.wire.session import MAX_UNSENT
 from tests.memory import BUFFER, SEGMENT, Peer, pass_time
 
 from .office import ENVELOPE, Office, codes
@@ -50,6 +51,27 @@ def test_a_million_commands_whose_replies_are_not_read() -> None:
     assert len(codes(peer.heard())) == sent * 10_000
     assert flood(peer, chunk, 100 - sent) == 100 - sent
     assert len(codes(peer.heard())) == (100 - sent) * 10_000
+
+
+@pytest.mark.parametrize("command", [b"NOOP\r\n", b"EHLO x\r\n", b"HELP\r\n"])
+def test_short_commands_with_long_answers(command: bytes) -> None:
+    """However much is pipelined: no more is answered at once than is sent, and than the peer takes."""
+    office = Office()
+    peer = office.peer()
+    peer.ask(b"MAIL FROM:<>\r\n")
+    slow = office.sorter.answers["slow"] = Deferred()
+    peer.ask(b"RCPT TO:<slow@x>\r\n")
+    peer.stop_reading()
+    peer.say(command * (MAX_BUFFERED // len(command)))
+    tracemalloc.start()
+    try:
+        slow.callback(office.sorter.answers["alice"])
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    assert peer.line.most <= BUFFER + 2 * MAX_UNSENT
+    peer.read_on()
+    assert len(codes(peer.heard())) == MAX_BUFFERED // len(command) + 1
 
 
 def test_a_flood_that_is_never_read_is_cut_off() -> None:

@@ -85,6 +85,23 @@ def test_a_peer_that_goes_while_a_question_is_open() -> None:
     assert office.delivery.drafts == []
 
 
+def test_given_up_while_a_question_is_open() -> None:
+    """Who does not read is given up although a question is open; the late answer harms nothing."""
+    office = Office()
+    slow = office.sorter.answers["slow"] = Deferred()
+    peer = office.peer()
+    peer.ask(b"MAIL FROM:<>\r\n")
+    peer.stop_reading()
+    peer.say(b"NOOP\r\n" * 4_000)
+    peer.say(b"NOOP\r\n" * 1_000 + b"RCPT TO:<slow@x>\r\n")
+    pass_time(office.clock, 301)
+    assert peer.protocol.session.closed
+    slow.callback(Destination(3, "slow@x"))
+    assert peer.protocol.session.asked is None
+    pass_time(office.clock, 12)
+    assert not peer.connected
+
+
 def test_smtp_38_shutdown() -> None:
     """At shutdown every session hears 421; when the last has gone it is told."""
     office = Office()

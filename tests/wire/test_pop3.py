@@ -76,6 +76,7 @@ def run(
         engine.receive(piece)
         while (event := engine.next_event()) is not None:
             if isinstance(event, OutputWaiting):
+                said += engine.take_output()
                 continue
             happened.append(repr(event) if isinstance(event, Question) else "ended")
             if isinstance(event, Question):

@@ -13,7 +13,7 @@ from mailpost.wire import reply
 from mailpost.wire.parameters import MailParameters
 from mailpost.wire.path import Address
 from mailpost.wire.reply import Reply
-from mailpost.wire.session import Question, SessionEnded
+from mailpost.wire.session import MAX_UNSENT, OutputWaiting, Question, SessionEnded
 from mailpost.wire.smtp import Settings, SMTPServer, State
 from mailpost.wire.smtp_events import (
     LetterReceived,
@@ -95,6 +95,9 @@ def run(engine: SMTPServer, octets: bytes, at: list[int], mood: list[int]) -> He
     for piece in pieces(octets, at):
         engine.receive(piece)
         while (event := engine.next_event()) is not None:
+            if isinstance(event, OutputWaiting):
+                heard.said += engine.take_output()
+                continue
             heard.note(event)
             if isinstance(event, Question):
                 assert engine.asked is event
@@ -261,6 +264,18 @@ def test_a_refusal_is_told_once_and_at_once() -> None:
     assert engine.take_output() == b""
     engine.receive(b"z" * 200)
     assert engine.next_event() is None
+
+
+def test_much_output_is_given_in_parts() -> None:
+    """However much is pipelined, the engine stops answering until what it has said was taken."""
+    engine = session()
+    engine.receive(HELLO * 8_000)
+    said = b""
+    while isinstance(engine.next_event(), OutputWaiting):
+        assert engine.unsent < MAX_UNSENT + 500
+        assert isinstance(engine.next_event(), OutputWaiting)
+        said += engine.take_output()
+    assert (said + engine.take_output()).count(b"250-PIPELINING\r\n") == 8_000
 
 
 def test_transcript() -> None:
