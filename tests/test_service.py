@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -252,6 +253,20 @@ def test_shutdown_tells_everybody(house: House) -> None:
     assert not stopped.called
     reader.leave(cleanly=True)
     house.reactor.until(lambda: stopped.called)
+    assert house.reactor.getDelayedCalls() == []
+
+
+def test_nothing_is_left_running(config: Config, log: Logbook) -> None:
+    """A closed office leaves no thread and no timer behind, and can be opened again."""
+    before = set(threading.enumerate())
+    for _ in range(2):
+        house = House(config)
+        house.start()
+        house.ask(house.peer(1100), LOGIN, b"+OK 0")
+        assert set(threading.enumerate()) > before
+        house.stop()
+        assert set(threading.enumerate()) == before
+        assert house.reactor.getDelayedCalls() == []
 
 
 def test_shutdown_finishes_a_commit(house: House, config: Config) -> None:
