@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
@@ -24,6 +25,7 @@ class Socket:
         self.sent = b""
         self.calls = 0
         self.error: OSError | None = None
+        self.shut: list[int] = []
 
     def send(self, octets: Any) -> int:
         self.calls += 1
@@ -38,6 +40,9 @@ class Socket:
 
     def setblocking(self, flag: object) -> None:
         """As sockets have it."""
+
+    def shutdown(self, how: int) -> None:
+        self.shut.append(how)
 
     def fileno(self) -> int:
         return -1
@@ -141,6 +146,21 @@ def test_detached_with_a_rest() -> None:
     there.transport.doWrite()
     assert there.socket.sent == b"good bye"
     assert there.drained == 0
+
+
+@pytest.mark.parametrize("orderly", [True, False])
+def test_closed_with_a_rest(orderly: bool) -> None:  # noqa: FBT001
+    """The rest goes out first; then the connection is closed, or its half where the peer may still talk."""
+    there = Socketed()
+    there.socket.room = 3
+    there.outlet.send(b"good bye")
+    there.outlet.close(orderly=orderly)
+    assert there.socket.shut == []
+    there.socket.room = 100
+    ended = there.transport.doWrite()
+    assert there.socket.sent == b"good bye"
+    assert isinstance(ended, ConnectionDone) is orderly
+    assert there.socket.shut == ([] if orderly else [1])
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError(), ConnectionResetError(), OSError("odd")])
