@@ -7,8 +7,10 @@ the end. ``intake`` and ``collection`` add what the events mean.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import (
     IAddress,
     IOpenSSLServerConnectionCreator,
@@ -28,6 +30,9 @@ from mailpost.limits import (
 )
 from mailpost.outlet import Outlet, outlet_for
 from mailpost.wire.session import Event, OutputWaiting, ServerSession, SessionEnded
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
 
 _log = Logger(namespace="mailpost.connection")
 
@@ -149,6 +154,20 @@ class Connection(Protocol):
         """A question was answered later than asked: take the next event."""
         if not self._pumping:
             self._pump()
+
+    def answer_later(self, answering: Coroutine[Deferred[Any], Any, None]) -> Deferred[None] | None:
+        """Run a coroutine that answers the question at hand; whatever it raises is answered too.
+
+        Cancel the Deferred when nobody waits for the answer any more; None: it was given at once.
+        """
+
+        def done(result: object) -> None:
+            if isinstance(result, Failure) and not result.check(CancelledError):
+                self.unexpected(result)
+            self.go_on()
+
+        deferred = Deferred.fromCoroutine(answering).addBoth(done)
+        return None if deferred.called else deferred
 
     def hold_until(self, ready: Deferred[None]) -> None:
         """Take no further event before this fires; a failure is logged and answered."""

@@ -5,12 +5,11 @@ Login opens a maildrop, RETR takes letters from its snapshot, QUIT alone lets le
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from twisted.cred.error import LoginDenied, LoginFailed, UnauthorizedLogin
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.cred.error import LoginFailed
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from mailpost.accounts.checkers import Login
 from mailpost.accounts.portal import login
@@ -23,7 +22,7 @@ from mailpost.wire.pop3 import POP3Server
 from mailpost.wire.pop3_events import LetterAsked, TLSAsked, UpdateAsked
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Sequence
 
     from twisted.cred.portal import Portal
     from twisted.internet.interfaces import IReactorTime
@@ -104,10 +103,9 @@ class POP3Connection(Connection):
         if isinstance(event, LetterAsked):
             self._fetch(event)
         elif isinstance(event, LoginOffered):
-            login = self._answer_later(self._log_in(event))
-            self._login = None if login.called else login  # a remembered password: it is over
+            self._login = self.answer_later(self._log_in(event))
         elif isinstance(event, UpdateAsked):
-            self._answer_later(self._update(event.indexes))
+            self.answer_later(self._update(event.indexes))
         elif isinstance(event, TLSAsked):
             self.session.begin_tls()
             self.begin_tls()
@@ -120,7 +118,7 @@ class POP3Connection(Connection):
         try:
             maildrop = await self.factory.log_in(event.name, event.password, self.peer)
             snapshot = await self._open(maildrop)
-        except (UnauthorizedLogin, LoginFailed, LoginDenied):
+        except LoginFailed:
             answer = reply.POP_BAD_LOGIN
         except MaildropInUse:
             answer = reply.POP_IN_USE
@@ -156,7 +154,7 @@ class POP3Connection(Connection):
         if isinstance(letter, bytes):
             self.session.give(letter)
         else:
-            self._answer_later(self._fetch_late(event.index, letter))
+            self.answer_later(self._fetch_late(event.index, letter))
 
     async def _fetch_late(self, index: int, letter: IPieces | Deferred[bytes | IPieces]) -> None:
         try:
@@ -215,16 +213,6 @@ class POP3Connection(Connection):
         if self.snapshot is not None:
             self.snapshot.close()
             self.snapshot = None
-
-    def _answer_later(self, answering: Coroutine[Deferred[Any], Any, None]) -> Deferred[None]:
-        """Run a coroutine that answers the question at hand; whatever it raises is answered too."""
-
-        def done(result: object) -> None:
-            if isinstance(result, Failure) and not result.check(CancelledError):
-                self.unexpected(result)
-            self.go_on()
-
-        return Deferred.fromCoroutine(answering).addBoth(done)
 
 
 class POP3Factory(ConnectionFactory):

@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TypeVar
 
-from twisted.cred.error import LoginDenied, LoginFailed, UnauthorizedLogin
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.cred.error import LoginFailed
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from mailpost.accounts.checkers import Login
 from mailpost.accounts.portal import login_to_send
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
     from twisted.cred.portal import Portal
     from twisted.internet.interfaces import IReactorTime
+    from twisted.python.failure import Failure
 
     from mailpost.interfaces import IDelivery, ISender, ISorter
     from mailpost.wire.session import Event, SessionEnded
@@ -136,7 +136,7 @@ class SMTPConnection(Connection):
         elif isinstance(event, TransactionAborted):
             self._abort(event)
         elif isinstance(event, LoginOffered):
-            self._login = Deferred.fromCoroutine(self._log_in(event)).addBoth(self._logged_in)
+            self._login = self.answer_later(self._log_in(event))
         elif isinstance(event, TLSAsked):
             self._forget()  # nothing said before counts (RFC 3207 §4.2)
             self._sender = None
@@ -150,21 +150,16 @@ class SMTPConnection(Connection):
         answer = reply.LOGGED_IN
         try:
             self._sender = await self.factory.log_in(event.name, event.password, self.peer)
-        except (UnauthorizedLogin, LoginFailed, LoginDenied):
+        except LoginFailed:
             answer = reply.BAD_LOGIN
         except TemporaryFailure as failure:
             _log.warn("login of {user} put off: {why}", user=event.name, why=failure)
             answer = reply.LOGIN_LATER
+        self._login = None
         if not self.session.closed:
             end = self.session.answer(answer)
             if end is not None:
                 self.end(end)
-
-    def _logged_in(self, result: object) -> None:
-        self._login = None
-        if isinstance(result, Failure) and not result.check(CancelledError):
-            self.unexpected(result)
-        self.go_on()
 
     # A letter's steps -----------------------------------------------------------------------------
 
