@@ -6,6 +6,7 @@ RFC 5321 §2.3.8 (CR and LF only together), §6.3 (a loop shows in its Received 
 
 from __future__ import annotations
 
+import re
 from io import IncrementalNewlineDecoder
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,13 @@ _DATE = b"\ndate:"
 _MESSAGE_ID = b"\nmessage-id:"
 _OVERLAP = len(_MESSAGE_ID) - 1  # the longest of the three
 _ONLY_CRLF = (None, "\r\n")
+_BARE = re.compile(rb"\r(?=[^\n])|(?<!\r)(?=\n)")  # ends at the octet that shows it
 
 
 class Inspector:
     """Looks at a letter's pieces in their order; :attr:`refusal` is the first thing wrong with it.
+
+    Of several faults the one that shows at the earliest octet is told, wherever the letter was cut.
 
     :ivar dated: whether it has a Date line.
     :ivar identified: whether it has a Message-ID line.
@@ -62,20 +66,31 @@ class Inspector:
 
     def look(self, piece: bytes) -> Reply | None:
         """Take note of the next piece; what is wrong with the letter so far, if anything is."""
+        fault: Reply | None = None
+        room = self._max_octets - self.octets
         self.octets += len(piece)
-        self._end = piece[-2:] if len(piece) > 1 else (self._end + piece)[-2:]
-        if self.octets > self._max_octets:
-            self.refusal = reply.TOO_LARGE
-            return self.refusal
+        if len(piece) > room:
+            fault = reply.TOO_LARGE
+            piece = piece[:room]  # what is wrong before there comes first
         self._line_ends.decode(piece.decode("latin-1"))
         if self._line_ends.newlines not in _ONLY_CRLF:
-            self.refusal = reply.BARE_NEWLINE_IN_LETTER
-            return self.refusal
+            fault = reply.BARE_NEWLINE_IN_LETTER
+            piece = piece[: self._first_bare(piece)]
+        self._end = piece[-2:] if len(piece) > 1 else (self._end + piece)[-2:]
         if not self.eight_bit and not piece.isascii():
             self.eight_bit = True
         if self._in_header:
             self._read_header(piece)
+        if self.refusal is None:
+            self.refusal = fault
         return self.refusal
+
+    def _first_bare(self, piece: bytes) -> int:
+        """Where in this piece the first bare CR or LF shows."""
+        before = b"\r" if self._end[-1:] == b"\r" else b""
+        found = _BARE.search(before + piece)
+        assert found is not None
+        return found.end() - len(before)
 
     def finish(self) -> Reply | None:
         """The letter was whole; what is wrong with it, if anything is."""

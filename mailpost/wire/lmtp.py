@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from mailpost.wire import reply
 from mailpost.wire.smtp import SMTPServer
 from mailpost.wire.smtp_events import LetterReceived
 
@@ -24,6 +25,7 @@ class LMTPServer(SMTPServer):
     __slots__ = ()
 
     greeting = "LMTP"
+    commands = reply.HELP_LMTP
 
     @property
     def protocol(self) -> str:

@@ -60,6 +60,12 @@ HELP = Reply(
     "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT",
     "see RFC 5321",
 )
+HELP_LMTP = Reply(
+    214,
+    "2.0.0",
+    "LHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT",
+    "see RFC 2033",
+)
 
 # Try later ----------------------------------------------------------------------------------------
 IDLE = Reply(421, "4.4.2", "nothing heard for too long, closing")  # RFC 5321 §4.5.3.2

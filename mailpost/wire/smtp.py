@@ -37,6 +37,7 @@ class SMTPServer(TransactionSession):
 
     max_line = MAX_LINE
     greeting: ClassVar[str] = "ESMTP"
+    commands: ClassVar[Reply] = reply.HELP
 
     def __init__(
         self,
@@ -103,6 +104,10 @@ class SMTPServer(TransactionSession):
             if not printable_utf8(line):  # it may be in an argument (RFC 6531 §3)
                 secret = line[:5].upper() == b"AUTH "
                 self._note(f"AUTH {MASKED}" if secret else escaped(line))
+                if (
+                    line[:5].upper() == b"BDAT "
+                ):  # what follows is a chunk, of nobody knows what size
+                    return self.end(reply.BAD_OCTETS)
                 address = line[:4].upper() in (b"MAIL", b"RCPT") and not line.isascii()
                 return self._wrong(reply.NOT_ASCII if address else reply.BAD_OCTETS)
             text = line.decode()
@@ -184,7 +189,7 @@ class SMTPServer(TransactionSession):
         return self._reply(reply.OK)
 
     def _help(self, argument: str) -> Event | None:  # noqa: ARG002 - the same for any topic
-        return self._reply(reply.HELP)
+        return self._reply(self.commands)
 
     def _vrfy(self, argument: str) -> Event | None:
         return self._reply(reply.CANNOT_VERIFY) if argument else self._wrong(reply.SYNTAX)

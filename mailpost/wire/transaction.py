@@ -202,14 +202,16 @@ class TransactionSession(LoginSession):
     def _bdat(self, argument: str) -> Event | None:
         digits, _, last = argument.partition(" ")
         if not (digits.isascii() and digits.isdigit()) or len(digits) > _MAX_CHUNK_DIGITS:
-            return self._wrong(reply.BAD_CHUNK)
-        if last.upper() not in {"", "LAST"}:
-            return self._wrong(reply.BAD_CHUNK)
+            # A client sends the octets without waiting, and nobody can tell where they end: what
+            # still comes would be taken for commands.
+            return self.end(reply.BAD_CHUNK)
         octets = int(digits)
+        if last.upper() not in {"", "LAST"}:
+            event = self._abandon()  # without this chunk the letter would lack a piece
+            self._skip_chunk(octets, reply.BAD_CHUNK)
+            return event
         if self.state is not State.CHUNKS and (refusal := self._not_addressed()):
-            # RFC 3030 §2: the octets of a refused chunk come all the same, and are no commands.
-            self._skipped = ChunkReader(octets)
-            self._refusal = refusal
+            self._skip_chunk(octets, refusal)
             return None
         self.state = State.LETTER
         if self._letter is None:
@@ -290,6 +292,11 @@ class TransactionSession(LoginSession):
         self._conclude(refusal)
         self._forget()
         return None if refused_before else TransactionAborted(refusal)
+
+    def _skip_chunk(self, octets: int, refusal: Reply) -> None:
+        """Refuse a chunk: its octets come all the same, and are no commands (RFC 3030 §2)."""
+        self._skipped = ChunkReader(octets)
+        self._refusal = refusal
 
     def _skip(self, skipped: ChunkReader) -> Event | None:
         """Throw the octets of a refused chunk away, then say why (RFC 3030 §2)."""
