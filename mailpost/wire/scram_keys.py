@@ -31,10 +31,27 @@ class ScramKeys:
 
 def derive(password: bytes, salt: bytes, iterations: int) -> ScramKeys:
     """Make the keys of a password that SASLprep has prepared; takes about 1 ms for 4096 iterations."""
+    return _derive(password, salt, iterations)[1]
+
+
+def prove(password: bytes, salt: bytes, iterations: int, message: bytes) -> tuple[bytes, bytes]:
+    """Make what the client says: its proof, and the signature that it must hear in return.
+
+    :param password: prepared by SASLprep.
+    :param message: what both sides have said, RFC 5802's AuthMessage.
+    """
+    client_key, keys = _derive(password, salt, iterations)
+    signature = hmac.digest(keys.stored_key, message, "sha256")
+    proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
+    return proof, server_signature(keys, message)
+
+
+def _derive(password: bytes, salt: bytes, iterations: int) -> tuple[bytes, ScramKeys]:
     salted = hashlib.pbkdf2_hmac("sha256", password, salt, iterations)
     client_key = hmac.digest(salted, b"Client Key", "sha256")
     server_key = hmac.digest(salted, b"Server Key", "sha256")
-    return ScramKeys(salt, iterations, hashlib.sha256(client_key).digest(), server_key)
+    keys = ScramKeys(salt, iterations, hashlib.sha256(client_key).digest(), server_key)
+    return client_key, keys
 
 
 def proves(keys: ScramKeys, proof: bytes, message: bytes) -> bool:
