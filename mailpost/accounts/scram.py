@@ -16,17 +16,12 @@ from typing import TYPE_CHECKING
 from mailpost.accounts.passwords import BadPassword
 from mailpost.wire.sasl_base64 import decode_base64, encode_base64
 from mailpost.wire.saslprep import Prohibited, saslprep
-from mailpost.wire.scram_keys import KEY_OCTETS, ScramKeys, derive
+from mailpost.wire.scram_keys import ITERATIONS, KEY_OCTETS, ScramKeys, derive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# RFC 7677 §4 asks for 4096 at least, and it is enough here: a count protects passwords that can be guessed,
-# and a device's is made of 140 random bits. It costs a millisecond, also in a phone. An office that makes
-# keys of passwords which people choose wants some 600,000, for all of its users from the first day: the
-# count is told to everybody, so one that differs would tell who is a user.
-ITERATIONS = 4096
-MIN_ITERATIONS = 4096
+MIN_ITERATIONS = 4096  # RFC 7677 §4
 MIN_SECRET = 32  # octets of the office's key
 SALT_OCTETS = 16
 
@@ -48,12 +43,25 @@ def device_password() -> str:
     )
 
 
+def device_digest(secret: bytes, name: str, password: bytes) -> bytes:
+    """What is kept of a device's password to know it again when it comes by PLAIN, LOGIN or USER.
+
+    One keyed SHA-256: nobody can guess 140 random bits, so it need not be slow.
+
+    :param secret: the office's key.
+    :param name: the account's name.
+    :param password: the octets as they were typed.
+    """
+    return hmac.digest(secret, b"device %b\0%b" % (name.encode(), password), "sha256")
+
+
 class KeyMaker:
     """Makes the keys of one office.
 
     :param secret: the office's key, 32 random octets or more, the same for all its workers and for good:
-        when it changes, so do the salts of those who do not exist, and of nobody else.
-    :param iterations: the count, the same for all and for good; see :data:`ITERATIONS`.
+        when it changes, so do the salts of those who do not exist, and of nobody else. The store keeps it.
+    :param iterations: the count, the same for all and for good; the store keeps it as well. What a new store
+        gets, and why, is told in :mod:`mailpost.wire.scram_keys`.
     :raises ValueError: the key is too short or the count too low.
     """
 
@@ -106,6 +114,14 @@ class KeyMaker:
 
     def _digest(self, purpose: bytes, name: str) -> bytes:
         return hmac.digest(self._secret, b"scram %b\0%b" % (purpose, name.encode()), "sha256")
+
+
+def keys_to_keep(maker: KeyMaker, name: str, password: bytes) -> str | None:
+    """Make the text that is kept of a main password's keys; None where SCRAM has no form for it."""
+    try:
+        return encode(maker.make(name, password.decode()))
+    except ValueError:  # not UTF-8, or BadPassword
+        return None
 
 
 def fitting(keys: Sequence[ScramKeys], password: bytes) -> ScramKeys | None:

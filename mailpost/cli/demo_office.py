@@ -20,7 +20,7 @@ from twisted.internet import threads
 from twisted.logger import ILogObserver, LogLevel, formatEvent, globalLogBeginner
 from zope.interface import provider
 
-from mailpost.accounts import passwords
+from mailpost.accounts import passwords, scram
 from mailpost.cli.demo_client import Surprise
 from mailpost.cli.office import open_office
 from mailpost.config import Config
@@ -110,7 +110,10 @@ def temporary_office() -> Iterator[DemoOffice]:
         create_store(config.office.database)
         password = secrets.token_urlsafe(9)
         with open_office(config) as (_, store):
-            store.accounts.add(USER, passwords.encode(password.encode()))
+            keys = scram.keys_to_keep(
+                scram.KeyMaker(store.secret, store.iterations), USER, password.encode()
+            )
+            store.accounts.add(USER, passwords.encode(password.encode()), keys)
         logged: list[str] = []
         with _running(config, logged) as office:
             smtp, pop3 = map(_port, office.doors)

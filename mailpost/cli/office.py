@@ -44,7 +44,7 @@ def open_office(config: Config | None = None) -> Iterator[tuple[Config, Store]]:
 
     from twisted.internet.task import Clock  # noqa: PLC0415 - Twisted, which --help does not need
 
-    from mailpost.accounts import names, passwords  # noqa: F401, PLC0415 - see become_owner
+    from mailpost.accounts import names, passwords, scram  # noqa: F401, PLC0415 - see become_owner
     from mailpost.store import open_store  # noqa: PLC0415
 
     config = config or read_config()[1]

@@ -54,7 +54,10 @@ def add(name: str, password_stdin: bool, no_password: bool) -> None:  # noqa: FB
     with open_office() as (config, store):
         if store.accounts.find(name) is not None:
             raise Failed(BAD_DATA, f"there is an account {name} already")
-        store.accounts.add(name, None if no_password else _new_password(from_stdin=password_stdin))
+        kept = (
+            (None, None) if no_password else _new_password(name, store, from_stdin=password_stdin)
+        )
+        store.accounts.add(name, *kept)
         click.echo(f"{name}@{config.office.domains[0]} has a maildrop now; login name: {name}")
 
 
@@ -99,7 +102,8 @@ def passwd(name: str, password_stdin: bool) -> None:  # noqa: FBT001 - click's f
     """Give NAME another password; the old one is no longer good at once."""
     with open_office() as (_, store):
         account = _existing(name, store)
-        store.accounts.set_password(account.name, _new_password(from_stdin=password_stdin))
+        kept = _new_password(account.name, store, from_stdin=password_stdin)
+        store.accounts.set_password(account.name, *kept)
     click.echo(f"{account.name} has a new password")
 
 
@@ -154,9 +158,10 @@ def _existing(text: str, store: Store) -> Account:
     return account
 
 
-def _new_password(*, from_stdin: bool) -> str:
-    """Ask for a password, and hash it."""
+def _new_password(name: str, store: Store, *, from_stdin: bool) -> tuple[str, str | None]:
+    """Ask for a password; its hash, and its keys for SCRAM."""
     from mailpost.accounts.passwords import BadPassword, encode  # noqa: PLC0415 - loads argon2
+    from mailpost.accounts.scram import KeyMaker, keys_to_keep  # noqa: PLC0415
 
     if from_stdin:
         line = sys.stdin.buffer.readline(_LONGEST_LINE)
@@ -169,9 +174,15 @@ def _new_password(*, from_stdin: bool) -> str:
             "no terminal to ask for a password on; give it on one line: --password-stdin",
         )
     try:
-        return encode(password)
+        encoded = encode(password)
     except BadPassword as error:
         raise Failed(BAD_DATA, str(error)) from None
+    keys = keys_to_keep(KeyMaker(store.secret, store.iterations), name, password)
+    if keys is None:
+        click.echo(
+            "SCRAM has no form for this password: it is good for PLAIN, LOGIN and USER alone"
+        )
+    return encoded, keys
 
 
 def _print(everyone: list[Listed]) -> None:

@@ -7,6 +7,7 @@ follow a letter: ``delivery`` gathers it, ``posting`` enters it, ``ledger`` comm
 """
 
 from mailpost.store.accounts import Account, Listed
+from mailpost.store.devices import Device, Rights
 from mailpost.store.errors import (
     DiskFull,
     DuplicateName,
@@ -21,6 +22,7 @@ from mailpost.store.store import Store, create_store, open_store
 
 __all__ = [
     "Account",
+    "Device",
     "DiskFull",
     "DuplicateName",
     "Listed",
@@ -28,6 +30,7 @@ __all__ = [
     "NoStore",
     "NoSuchName",
     "NotAStore",
+    "Rights",
     "Store",
     "StoreError",
     "UnusableStore",

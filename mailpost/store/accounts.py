@@ -10,19 +10,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import apsw
-from attrs import frozen
+from attrs import field, frozen
 
 from mailpost.outcome import MaildropInUse, TemporaryFailure
 from mailpost.store import sql
+from mailpost.store.devices import Seen, of_account
 from mailpost.store.errors import DuplicateName, NoSuchName
 from mailpost.store.writer import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mailpost.store.devices import Device
     from mailpost.store.ledger import Ledger
     from mailpost.store.locks import LockFile
     from mailpost.store.readers import Readers
+
+MINUTE = 60.0
 
 
 @frozen
@@ -30,7 +34,9 @@ class Account:
     """Somebody who has a maildrop here.
 
     :ivar password: the encoded hash of the main password; None: no login by password.
-    :ivar view: the view that a login opens.
+    :ivar view: the view that a login by the main password opens.
+    :ivar scram: SCRAM's keys of the main password, as text; None: it has none.
+    :ivar secret: a secret that can be read back, for APOP (RFC 1939 §7); hardly anybody has one.
     """
 
     number: int
@@ -38,6 +44,8 @@ class Account:
     password: str | None
     maildrop: int
     view: int
+    scram: str | None = field(default=None, repr=False)
+    secret: str | None = field(default=None, repr=False)
 
 
 @frozen
@@ -59,6 +67,7 @@ class Accounts:
         self._readers = readers
         self._ledger = ledger
         self._locks = locks
+        self._noted: dict[int, float] = {}
 
     def find(self, name: str) -> Account | None:
         """Whose name this is, as the newest commit has it. For the reactor's thread only.
@@ -71,26 +80,59 @@ class Accounts:
             raise TemporaryFailure(f"the account book cannot be read: {error}") from error
         return None if row is None else Account(*row)
 
+    def devices_of(self, account: Account) -> Sequence[Device]:
+        """The account's devices as the newest commit has them. For the reactor's thread only.
+
+        :raises TemporaryFailure: the store cannot be read just now.
+        """
+        try:
+            return of_account(self._finder, account.number)
+        except apsw.Error as error:
+            raise TemporaryFailure(f"the devices cannot be read: {error}") from error
+
+    def seen(self, device: int, when: float) -> None:
+        """Note that a device has logged in, once a minute at most; nobody waits for it.
+
+        :param when: seconds since 1970. For the reactor's thread only.
+        """
+        if abs(when - self._noted.get(device, 0.0)) < MINUTE:
+            return
+        self._noted[device] = when
+        # It is told to people alone: where it cannot be written, the next login's will do.
+        self._ledger.submit(Seen(device, int(when))).addErrback(lambda _: None)
+
     def all(self) -> list[Listed]:
         """Every account, by name, with what waits for it. Blocks."""
         return self._readers.call(_list)
 
-    def add(self, name: str, password: str | None = None) -> Account:
+    def add(
+        self,
+        name: str,
+        password: str | None = None,
+        scram: str | None = None,
+        secret: str | None = None,
+    ) -> Account:
         """Make an account with its maildrop and one view. Blocks.
 
         :raises DuplicateName: there is one already.
         """
-        return self._ledger.run(Add(name.lower(), password))
+        return self._ledger.run(Add(name.lower(), password, scram, secret))
 
-    def set_password(self, name: str, password: str | None) -> None:
-        """Replace the stored hash. Blocks.
+    def set_password(
+        self,
+        name: str,
+        password: str | None,
+        scram: str | None = None,
+        secret: str | None = None,
+    ) -> None:
+        """Replace what is kept of the main password, all of it: what is not given is gone. Blocks.
 
         :raises NoSuchName: there is no such account.
         """
-        self._ledger.run(SetPassword(name.lower(), password))
+        self._ledger.run(SetPassword(name.lower(), password, scram, secret))
 
     def remove(self, name: str) -> None:
-        """Remove an account, its view and its letters. Blocks.
+        """Remove an account, its devices, its views and its letters. Blocks.
 
         :raises NoSuchName: there is no such account.
         :raises MaildropInUse: a session has it open.
@@ -112,7 +154,7 @@ def _find(db: apsw.Connection, name: str) -> Account | None:
 
 
 def _list(db: apsw.Connection) -> list[Listed]:
-    return [Listed(Account(*row[:5]), *row[5:]) for row in db.execute(sql.ALL_ACCOUNTS)]
+    return [Listed(Account(*row[:7]), *row[7:]) for row in db.execute(sql.ALL_ACCOUNTS)]
 
 
 class _Singly(Operation[Account]):
@@ -131,11 +173,15 @@ class _Singly(Operation[Account]):
 class Add(_Singly):
     """Make an account."""
 
-    __slots__ = ("name", "password")
+    __slots__ = ("name", "password", "scram", "secret")
 
-    def __init__(self, name: str, password: str | None) -> None:
+    def __init__(
+        self, name: str, password: str | None, scram: str | None, secret: str | None
+    ) -> None:
         self.name = name
         self.password = password
+        self.scram = scram
+        self.secret = secret
 
     def one(self, db: apsw.Connection) -> Account:
         """Maildrop, view, account."""
@@ -143,18 +189,20 @@ class Add(_Singly):
             raise DuplicateName(f"there is an account {self.name} already")
         maildrop = db.execute(sql.ADD_MAILDROP).get
         view = db.execute(sql.ADD_VIEW, (maildrop,)).get
-        number = db.execute(sql.ADD_ACCOUNT, (self.name, self.password, maildrop, view)).get
-        return Account(number, self.name, self.password, maildrop, view)
+        kept = (self.password, self.scram, self.secret)
+        number = db.execute(sql.ADD_ACCOUNT, (self.name, *kept, maildrop, view)).get
+        return Account(number, self.name, self.password, maildrop, view, self.scram, self.secret)
 
 
 class SetPassword(Add):
-    """Replace the stored hash."""
+    """Replace what is kept of the main password."""
 
     __slots__ = ()
 
     def one(self, db: apsw.Connection) -> Account:
         """One row."""
-        if db.execute(sql.SET_PASSWORD, (self.password, self.name)).get is None:
+        kept = (self.password, self.scram, self.secret)
+        if db.execute(sql.SET_PASSWORD, (*kept, self.name)).get is None:
             raise NoSuchName(f"there is no account {self.name}")
         account = _find(db, self.name)
         assert account is not None
@@ -170,11 +218,12 @@ class Remove(_Singly):
         self.account = account
 
     def one(self, db: apsw.Connection) -> Account:
-        """Account and views; the maildrop is closed."""
+        """Account, devices and views; the maildrop is closed."""
         found = _find(db, self.account.name)
         if found is None:
             raise NoSuchName(f"there is no account {self.account.name}")
         db.execute(sql.REMOVE_ACCOUNT, (found.name,))
+        db.execute(sql.REMOVE_DEVICES, (found.number,))
         db.execute(sql.REMOVE_EXCEPTIONS, (found.maildrop,))
         db.execute(sql.REMOVE_VIEWS, (found.maildrop,))
         db.execute(sql.CLOSE_MAILDROP, (found.maildrop,))

@@ -23,7 +23,7 @@ NO_FINAL_CRLF = 4
 
 STEPS: tuple[tuple[str, ...], ...] = (
     (
-        # What is known of the store as a whole: its epoch.
+        # What is known of the store as a whole: its epoch; later also its secret, and SCRAM's count.
         "CREATE TABLE office (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
         # A closed maildrop takes no letters; the sweeper empties it, then removes the row.
         """CREATE TABLE maildrop (
@@ -73,6 +73,29 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX entry_uidl ON entry (maildrop, number, uidl) WHERE uidl IS NOT NULL",
         # Which parcels are named: asked by the sweeper alone.
         "CREATE INDEX letter_parcel ON letter (parcel) WHERE parcel IS NOT NULL",
+    ),
+    (
+        # What a login needs beside the password's hash: SCRAM's keys of it, and a secret that can be read
+        # back, for APOP (RFC 1939 §7), which hardly anybody has.
+        "ALTER TABLE account ADD COLUMN scram TEXT",
+        "ALTER TABLE account ADD COLUMN secret TEXT",
+        # A view that does not live holds no letter, as long as another one does: it has lapsed, or was never
+        # opened. opened: when it last was.
+        "ALTER TABLE view ADD COLUMN living SMALLINT NOT NULL DEFAULT 1",
+        "ALTER TABLE view ADD COLUMN opened BIGINT",
+        # digest: of the generated password, under the office's secret. seen: its last login, of any kind.
+        # UNIQUE is also the index by which the devices of an account are found.
+        """CREATE TABLE device (
+            device $serial,
+            account BIGINT NOT NULL,
+            name TEXT NOT NULL,
+            view BIGINT NOT NULL,
+            digest $octets NOT NULL,
+            scram TEXT,
+            rights SMALLINT NOT NULL,
+            made BIGINT NOT NULL,
+            seen BIGINT,
+            UNIQUE (account, name))""",
     ),
 )
 VERSION = len(STEPS)

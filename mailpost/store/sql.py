@@ -126,24 +126,50 @@ TAKE_MAILDROP = (
 NAMED_PARCELS = "SELECT json_group_array(parcel) FROM letter WHERE parcel IN (VALUES (?))"
 
 # Accounts -----------------------------------------------------------------------------------------
-FIND_ACCOUNT = "SELECT account, name, password, maildrop, view FROM account WHERE name = ?"
+FIND_ACCOUNT = (
+    "SELECT account, name, password, maildrop, view, scram, secret FROM account WHERE name = ?"
+)
 ADD_MAILDROP = "INSERT INTO maildrop (next) VALUES (1) RETURNING maildrop"
 ADD_VIEW = "INSERT INTO view (maildrop) VALUES (?) RETURNING view"
 ADD_ACCOUNT = (
-    "INSERT INTO account (name, password, maildrop, view) VALUES (?,?,?,?) RETURNING account"
+    "INSERT INTO account (name, password, scram, secret, maildrop, view) VALUES (?,?,?,?,?,?)"
+    " RETURNING account"
 )
-SET_PASSWORD = "UPDATE account SET password = ? WHERE name = ? RETURNING account"  # noqa: S105
+SET_PASSWORD = (
+    "UPDATE account SET password = ?, scram = ?, secret = ? WHERE name = ? RETURNING account"  # noqa: S105
+)
 REMOVE_ACCOUNT = "DELETE FROM account WHERE name = ?"
 REMOVE_EXCEPTIONS = "DELETE FROM exception WHERE view IN (SELECT view FROM view WHERE maildrop = ?)"
 REMOVE_VIEWS = "DELETE FROM view WHERE maildrop = ?"
 CLOSE_MAILDROP = "UPDATE maildrop SET closed = 1 WHERE maildrop = ?"
 ALL_ACCOUNTS = (
-    "SELECT a.account, a.name, a.password, a.maildrop, a.view, count(e.number),"
+    "SELECT a.account, a.name, a.password, a.maildrop, a.view, a.scram, a.secret, count(e.number),"
     " coalesce(sum(e.octets), 0) FROM account a JOIN view v ON v.view = a.view"
     " LEFT JOIN entry e ON e.maildrop = a.maildrop AND e.number > v.floor AND NOT EXISTS"
     " (SELECT 1 FROM exception x WHERE x.view = a.view AND x.number = e.number)"
-    " GROUP BY a.account, a.name, a.password, a.maildrop, a.view ORDER BY a.name"
+    " GROUP BY a.account, a.name, a.password, a.maildrop, a.view, a.scram, a.secret ORDER BY a.name"
 )
+
+# Devices ------------------------------------------------------------------------------------------
+DEVICES_OF = (
+    "SELECT device, name, view, digest, scram, rights FROM device WHERE account = ? ORDER BY device"
+)
+# Where a view begins: above the latest letter that came before. Read from the end, for most have come later.
+FLOOR_BEFORE = (
+    "SELECT coalesce((SELECT number FROM entry WHERE maildrop = ? AND arrived < ?"
+    " ORDER BY number DESC LIMIT 1), 0)"
+)
+FLOOR_OF_ALL = "SELECT next - 1 FROM maildrop WHERE maildrop = ?"
+ADD_DEVICE_VIEW = "INSERT INTO view (maildrop, floor, living) VALUES (?,?,?) RETURNING view"
+ADD_DEVICE = (
+    "INSERT INTO device (account, name, view, digest, scram, rights, made) VALUES (?,?,?,?,?,?,?)"
+    " RETURNING device"
+)
+REMOVE_DEVICE = "DELETE FROM device WHERE device = ?"
+REMOVE_VIEW = "DELETE FROM view WHERE view = ?"
+REMOVE_VIEW_EXCEPTIONS = "DELETE FROM exception WHERE view = ?"
+REMOVE_DEVICES = "DELETE FROM device WHERE account = ?"
+SEEN = "UPDATE device SET seen = ? WHERE device = ? AND (seen IS NULL OR seen < ?)"
 
 SIZES = (64, 48, 32, 24, *range(16, 0, -1))
 

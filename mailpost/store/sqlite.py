@@ -22,6 +22,7 @@ import apsw
 
 from mailpost.store import schema, sql
 from mailpost.store.errors import NewerStore, NoStore, NotAStore, UnusableStore
+from mailpost.wire.scram_keys import ITERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 OLDEST_SQLITE = (3, 51, 3)
 PAGE_SIZE = 4096  # measured with 4 KB letters: least CPU, and 5.4 KB a letter against 9.1 (8192)
 STATEMENTS = 256
+SECRET = 32  # octets of the office's secret
 WAITS_MS = 5_000
 LOG_LIMIT = 16 * 1024 * 1024  # octets the write-ahead log keeps on the disk when it is empty
 NETWORK = re.compile(
@@ -97,11 +99,16 @@ class Engine:
         """A connection that only reads. Reading by mmap was measured too: no gain."""
         return self._open()
 
-    def epoch(self) -> str:
-        """The store's epoch: it goes before the number in every unique-id."""
+    def office(self) -> dict[str, str]:
+        """What is known of the store as a whole.
+
+        ``epoch`` goes before the number in every unique-id. ``secret`` keys the office's digests, in hex.
+        ``iterations`` is the count of SCRAM, the same for everybody and for good.
+        """
         db = self.reader()
         try:
-            return str(db.execute("SELECT value FROM office WHERE name = 'epoch'").get)
+            rows = db.execute("SELECT name, value FROM office").fetchall()
+            return {str(name): str(value) for name, value in rows}
         finally:
             db.close()
 
@@ -200,7 +207,8 @@ def _fill(path: Path) -> None:
             db.execute("INSERT INTO office VALUES ('epoch', ?)", (new_epoch(),))
             maildrop = db.execute(sql.ADD_MAILDROP).get
             view = db.execute(sql.ADD_VIEW, (maildrop,)).get
-            db.execute(sql.ADD_ACCOUNT, (schema.POSTMASTER, None, maildrop, view)).fetchall()
+            postmaster = (schema.POSTMASTER, None, None, None, maildrop, view)
+            db.execute(sql.ADD_ACCOUNT, postmaster).fetchall()
     finally:
         db.close()  # the last to close it leaves no write-ahead log behind
 
@@ -211,6 +219,8 @@ def _migrate(db: apsw.Connection) -> None:
         for step in schema.STEPS[_version(db) :]:  # another process may have taken some
             for statement in step:
                 db.execute(Template(statement).substitute(DIALECT))
+        for known in (("secret", secrets.token_hex(SECRET)), ("iterations", str(ITERATIONS))):
+            db.execute("INSERT INTO office VALUES (?, ?) ON CONFLICT DO NOTHING", known)
         db.execute(f"PRAGMA user_version={schema.VERSION}")
         db.execute("COMMIT")
     except BaseException:

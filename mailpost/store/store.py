@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mailpost.store.accounts import Account, Accounts
 from mailpost.store.checkpoints import Checkpoints
 from mailpost.store.delivery import Delivery
+from mailpost.store.devices import Devices
 from mailpost.store.ledger import Ledger
 from mailpost.store.locks import LockFile
 from mailpost.store.maildrops import Maildrop
@@ -40,7 +41,10 @@ class Store:
     """An open store. Make one with :func:`open_store`.
 
     :ivar accounts: the account book.
+    :ivar devices: what each account's devices are.
     :ivar delivery: takes letters in.
+    :ivar secret: 32 octets that key the office's digests, the same in all its processes and for good.
+    :ivar iterations: the count of SCRAM, the same for everybody and for good.
     """
 
     def __init__(
@@ -55,6 +59,9 @@ class Store:
         engine = Engine(path)
         engine.check()
         self.path = path
+        office = engine.office()
+        self.secret = bytes.fromhex(office["secret"])
+        self.iterations = int(office["iterations"])
         self._turns = TurnLock(path.with_name(path.name + ".turn"))
         self._locks = LockFile(path.with_name(path.name + ".locks"))
         self._parcels = Parcels(path.with_name(path.name + ".parcels"), self._locks.token)
@@ -65,6 +72,7 @@ class Store:
         )
         self.space = Space(path.parent, clock, reserve)
         self.accounts = Accounts(self._finder, self._readers, self.ledger, self._locks)
+        self.devices = Devices(self._readers, self.ledger, clock)
         self.delivery = Delivery(self.ledger, self._parcels, self.space, clock, defer_to_thread)
         self.sweeper = Sweeper(
             clock=clock,
@@ -76,7 +84,7 @@ class Store:
             in_thread=defer_to_thread,
         )
         self._room = Room(
-            epoch=engine.epoch(),
+            epoch=office["epoch"],
             finder=self._finder,
             ledger=self.ledger,
             readers=self._readers,
@@ -86,9 +94,12 @@ class Store:
             let_go=self.sweeper.let_go,
         )
 
-    def maildrop(self, account: Account) -> Maildrop:
-        """The maildrop of an account."""
-        return Maildrop(self._room, account.maildrop, account.view)
+    def maildrop(self, account: Account, view: int | None = None) -> Maildrop:
+        """The maildrop of an account.
+
+        :param view: of one of its devices; without, the one that the main password opens.
+        """
+        return Maildrop(self._room, account.maildrop, account.view if view is None else view)
 
     def start(self) -> None:
         """Start what works by itself: the ledger's thread, the sweeper."""

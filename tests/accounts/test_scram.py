@@ -15,9 +15,11 @@ from mailpost.accounts.scram import (
     BadKeys,
     KeyMaker,
     decode,
+    device_digest,
     device_password,
     encode,
     fitting,
+    keys_to_keep,
 )
 from mailpost.wire.sasl import start
 from mailpost.wire.sasl_events import Accepted, Challenge, Reason, Rejected
@@ -221,10 +223,10 @@ GOOD = encode(MAKER.make("alice", "phone"))
         GOOD + "x",
         GOOD + "\n",
         GOOD[:-4],
-        GOOD.replace("4096", "04096"),
-        GOOD.replace("4096", "\u0664096"),
-        GOOD.replace("4096", "-1"),
-        GOOD.replace("4096", "9" * 30),
+        GOOD.replace("65536", "065536"),
+        GOOD.replace("65536", "\u066536"),
+        GOOD.replace("65536", "-1"),
+        GOOD.replace("65536", "9" * 30),
         GOOD.replace("SHA-256", "SHA-1"),
         GOOD.replace("=", ""),
         GOOD.replace("$", "\u20ac", 1),
@@ -239,3 +241,32 @@ def test_damaged_text_is_refused_and_not_quoted(text):
         decode(text)
     assert "HPC" not in str(caught.value)
     assert GOOD[-20:] not in str(caught.value)
+
+
+# Devices and main passwords -----------------------------------------------------------------------
+
+
+def test_a_device_s_password_is_known_by_a_keyed_digest():
+    """The same for every worker; another for another account, office or password."""
+    digest = device_digest(SECRET, "alice", b"abcd-efgh")
+    assert digest == device_digest(SECRET, "alice", b"abcd-efgh")
+    others = {
+        device_digest(SECRET, "bob", b"abcd-efgh"),
+        device_digest(b"z" * 32, "alice", b"abcd-efgh"),
+        device_digest(SECRET, "alice", b"abcd-efgi"),
+        device_digest(SECRET, "alice", b""),
+    }
+    assert len(others | {digest}) == 5
+    assert len(digest) == 32
+
+
+def test_main_password_s_keys_as_they_are_kept():
+    """They are those that SCRAM checks."""
+    keys = decode(keys_to_keep(MAKER, "alice", "caf\u00e9 noir".encode()))
+    assert keys == MAKER.make("alice", "caf\u00e9 noir")
+
+
+@pytest.mark.parametrize("password", [b"caf\xe9", "\u0221".encode(), "\u0627a".encode()])
+def test_a_password_that_scram_has_no_form_for(password):
+    """It has no keys, and may still be a password."""
+    assert keys_to_keep(MAKER, "alice", password) is None

@@ -80,7 +80,7 @@ def as_somebody(folder, *words):
     script = (
         "import os, sys\n"
         "import getpass, mailpost.config, mailpost.cli.init, mailpost.cli.user, mailpost.cli.template\n"
-        "import mailpost.accounts.passwords, mailpost.store, twisted.internet.task\n"
+        "import mailpost.accounts.passwords, mailpost.accounts.scram, mailpost.store, twisted.internet.task\n"
         f"os.setgroups([]); os.setgid({SOMEBODY}); os.setuid({SOMEBODY})\n"
         "mailpost.cli.main(sys.argv[1:], prog_name='mailpost')"
     )

@@ -10,9 +10,11 @@ import pytest
 from click.testing import CliRunner
 from twisted.internet.task import Clock
 
-from mailpost.accounts import passwords
+from mailpost.accounts import passwords, scram
+from mailpost.accounts.scram import KeyMaker
 from mailpost.cli import failures, main
 from mailpost.cli import user as user_module
+from mailpost.cli.office import open_office
 from mailpost.config import load
 from mailpost.store import open_store
 
@@ -254,3 +256,34 @@ def test_a_store_that_cannot_be_used(office, harm, command):
     assert answer.exit_code == failures.BAD_CONFIG
     assert answer.stderr.count("\n") == 1
     assert answer.stderr.startswith("mailpost: ")
+
+
+def account(name):
+    """An account as it is kept."""
+    with open_office(load(Path("office/mailpost.toml"))) as (_, store):
+        return store.accounts.find(name), KeyMaker(store.secret, store.iterations)
+
+
+def test_scram_s_keys_are_kept_beside_the_hash():
+    """So that a client that chooses SCRAM gets in with the main password; a new password has new ones."""
+    user("add", "alice", "--password-stdin", input="one\n")
+    kept, maker = account("alice")
+    assert scram.decode(kept.scram) == maker.make("alice", "one")
+    answer = user("passwd", "alice", "--password-stdin", input="two\n")
+    assert answer.stdout == "alice has a new password\n"
+    kept, maker = account("alice")
+    assert scram.decode(kept.scram) == maker.make("alice", "two")
+
+
+@pytest.mark.parametrize("command", ["add", "passwd"])
+def test_a_password_that_scram_has_no_form_for(command):
+    """It is a password all the same, without SCRAM, and one line says so."""
+    user("add", "bob", "--password-stdin", input="one\n")
+    name = "bob" if command == "passwd" else "alice"
+    answer = user(command, name, "--password-stdin", input=b"caf\xe9\n")
+    assert answer.exit_code == 0
+    told, _ = answer.stdout.splitlines()
+    assert told.startswith("SCRAM has no form for this password")
+    kept, _ = account(name)
+    assert passwords.matches(kept.password, b"caf\xe9")
+    assert kept.scram is None

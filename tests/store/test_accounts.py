@@ -34,6 +34,27 @@ def test_password(office, alice):
     other.store.close()
 
 
+def test_what_a_login_needs(office):
+    """SCRAM's keys and the secret that can be read back are kept with the password, and shown in no log."""
+    account = office.accounts.add("alice", "hash", "keys of it", "readable")
+    assert (account.scram, account.secret) == ("keys of it", "readable")
+    assert office.accounts.find("alice") == account
+    assert office.accounts.all()[0].account == account
+    assert "keys of it" not in repr(account)
+    assert "readable" not in repr(account)
+
+
+def test_another_password_leaves_nothing_of_the_old_one(office):
+    """Keys that were made of it, and the secret, go with it, unless new ones are given."""
+    office.accounts.add("alice", "hash", "keys", "secret")
+    office.accounts.set_password("alice", "new")
+    found = office.accounts.find("alice")
+    assert (found.password, found.scram, found.secret) == ("new", None, None)
+    office.accounts.set_password("alice", "newer", "newer keys", "newer secret")
+    found = office.accounts.find("alice")
+    assert (found.password, found.scram, found.secret) == ("newer", "newer keys", "newer secret")
+
+
 @pytest.mark.parametrize("change", ["remove", "set_password"])
 def test_unknown_name(office, change):
     """Who is not there cannot be changed."""

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from string import Template
 
 import apsw
 import pytest
@@ -20,6 +21,8 @@ from mailpost.store import (
     sqlite,
 )
 from mailpost.store.sqlite import Engine, file_system
+
+from .conftest import Office
 
 
 def files(folder):
@@ -214,3 +217,55 @@ def test_system_without_mountinfo(monkeypatch, tmp_path):
     """Where the system does not tell what a folder is on, it is taken to be local."""
     monkeypatch.setattr(sqlite, "file_system", lambda folder: "")
     create_store(tmp_path / "mail.db")
+
+
+def test_a_store_of_the_first_version(tmp_path):
+    """It gets what was added since, and its secret, once; what it had stays."""
+    path = tmp_path / "mail.db"
+    db = apsw.Connection(str(path))
+    db.execute("PRAGMA journal_mode=WAL").fetchall()
+    for statement in schema.STEPS[0]:
+        db.execute(Template(statement).substitute(sqlite.DIALECT))
+    db.execute("INSERT INTO office VALUES ('epoch', 'abcd')")
+    db.execute("INSERT INTO maildrop (next) VALUES (1)")
+    db.execute("INSERT INTO view (maildrop) VALUES (1)")
+    db.execute("INSERT INTO account (name, password, maildrop, view) VALUES ('alice', 'x', 1, 1)")
+    db.execute(f"PRAGMA application_id={schema.APPLICATION}; PRAGMA user_version=1")
+    db.close()
+    office = Office(path)
+    account = office.accounts.find("alice")
+    assert (account.password, account.scram, account.secret) == ("x", None, None)
+    assert office.accounts.devices_of(account) == []
+    # Whether it was ever collected from is not known, so it holds its letters.
+    assert office.rows("SELECT living, opened FROM view") == [(1, None)]
+    secret = office.store.secret
+    assert office.store._room.epoch == b"abcd"
+    office.restart()
+    assert office.store.secret == secret
+    office.store.close()
+
+
+def test_secret(office, tmp_path):
+    """32 octets, the same in every process and after each start, another in every store."""
+    other = Office(office.path)
+    assert other.store.secret == office.store.secret
+    other.store.close()
+    secret = office.store.secret
+    assert len(secret) == 32
+    office.restart()
+    assert office.store.secret == secret
+    another = Office(tmp_path / "another.db")
+    assert another.store.secret != secret
+    another.store.close()
+
+
+def test_scram_s_count_is_for_good(tmp_path, monkeypatch):
+    """A mailpost that makes new stores with another count leaves this one's as it was."""
+    office = Office(tmp_path / "mail.db")
+    assert office.store.iterations == 65_536
+    monkeypatch.setattr(sqlite, "ITERATIONS", 100_000)
+    monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, ("CREATE TABLE later (x BIGINT)",)))
+    monkeypatch.setattr(schema, "VERSION", len(schema.STEPS))
+    office.restart()
+    assert office.store.iterations == 65_536
+    office.store.close()

@@ -1,0 +1,195 @@
+"""Devices: logins of an account beside its main password, each with a view of its own.
+
+A device's password is generated, so what is kept of it is a fast keyed digest and SCRAM's keys. Its view
+begins somewhere in the account's maildrop; what it lets go of there is still there for the others.
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from mailpost.store import sql
+from mailpost.store.errors import DuplicateName, NoSuchName
+from mailpost.store.writer import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import apsw
+    from twisted.internet.interfaces import IReactorTime
+
+    from mailpost.store.accounts import Account
+    from mailpost.store.ledger import Ledger
+    from mailpost.store.readers import Readers
+
+
+class Rights(IntFlag):
+    """What a device may do."""
+
+    COLLECT = 1
+    SUBMIT = 2
+    BOTH = COLLECT | SUBMIT
+
+
+@frozen
+class Device:
+    """One device of an account.
+
+    :ivar number: its own, never given to another.
+    :ivar view: the view that its login opens.
+    :ivar digest: of its password, under the office's secret.
+    :ivar scram: SCRAM's keys of its password, as text; None: it has none.
+    """
+
+    number: int
+    name: str
+    view: int
+    digest: bytes = field(repr=False)
+    scram: str | None = field(repr=False)
+    rights: Rights
+
+
+def of_account(db: apsw.Connection, account: int) -> Sequence[Device]:
+    """The devices of an account, the oldest first."""
+    rows: list[Any] = db.execute(sql.DEVICES_OF, (account,)).fetchall()
+    return [
+        Device(number, name, view, digest, scram, Rights(rights))
+        for number, name, view, digest, scram, rights in rows
+    ]
+
+
+class Devices:
+    """The devices of all accounts. Everything here blocks, and is for the command line."""
+
+    def __init__(self, readers: Readers, ledger: Ledger, clock: IReactorTime) -> None:
+        self._readers = readers
+        self._ledger = ledger
+        self._clock = clock
+
+    def add(
+        self,
+        account: Account,
+        name: str,
+        *,
+        digest: bytes,
+        scram: str | None = None,
+        rights: Rights = Rights.BOTH,
+        since: int | None = 0,
+    ) -> Device:
+        """Give an account one more device.
+
+        :param since: seconds since 1970: its view shows what has arrived from then on and is still there;
+            None: only what is yet to come.
+        :raises DuplicateName: the account has a device of this name.
+        :raises NoSuchName: the account has been removed.
+        """
+        made = int(self._clock.seconds())
+        return self._ledger.run(AddDevice(account, name, digest, scram, rights, since, made))
+
+    def remove(self, account: Account, name: str) -> None:
+        """Take a device away, and its view with it: what it held back is held back no longer.
+
+        :raises NoSuchName: the account has no device of this name.
+        """
+        self._ledger.run(RemoveDevice(account, name))
+
+
+class _Singly(Operation[Device]):
+    """An operation on one device, applied by itself."""
+
+    __slots__ = ("account", "name")
+
+    def __init__(self, account: Account, name: str) -> None:
+        self.account = account
+        self.name = name
+
+    @classmethod
+    def apply(cls, db: apsw.Connection, operations: Sequence[_Singly]) -> Sequence[Device]:
+        return [operation.one(db) for operation in operations]
+
+    def one(self, db: apsw.Connection) -> Device:
+        raise NotImplementedError
+
+    def find(self, db: apsw.Connection) -> Device | None:
+        found = of_account(db, self.account.number)
+        return next((device for device in found if device.name == self.name), None)
+
+    def existing(self, db: apsw.Connection) -> Device:
+        device = self.find(db)
+        if device is None:
+            raise NoSuchName(f"{self.account.name} has no device {self.name}")
+        return device
+
+
+class AddDevice(_Singly):
+    """Make a device and its view."""
+
+    __slots__ = ("digest", "made", "rights", "scram", "since")
+
+    def __init__(
+        self,
+        account: Account,
+        name: str,
+        digest: bytes,
+        scram: str | None,
+        rights: Rights,
+        since: int | None,
+        made: int,
+    ) -> None:
+        super().__init__(account, name)
+        self.digest = digest
+        self.scram = scram
+        self.rights = rights
+        self.since = since
+        self.made = made
+
+    def one(self, db: apsw.Connection) -> Device:
+        """View, device; the view lives only where it can be opened."""
+        account = self.account
+        if db.execute(sql.FIND_ACCOUNT, (account.name,)).get is None:
+            raise NoSuchName(f"there is no account {account.name}")
+        if self.find(db) is not None:
+            raise DuplicateName(f"{account.name} has a device {self.name} already")
+        if self.since is None:
+            floor = db.execute(sql.FLOOR_OF_ALL, (account.maildrop,)).get
+        else:
+            floor = db.execute(sql.FLOOR_BEFORE, (account.maildrop, self.since)).get
+        living = int(Rights.COLLECT in self.rights)
+        view = db.execute(sql.ADD_DEVICE_VIEW, (account.maildrop, floor, living)).get
+        row = (account.number, self.name, view, self.digest, self.scram, self.rights, self.made)
+        number = db.execute(sql.ADD_DEVICE, row).get
+        return Device(number, self.name, view, self.digest, self.scram, self.rights)
+
+
+class RemoveDevice(_Singly):
+    """Take a device away."""
+
+    __slots__ = ()
+
+    def one(self, db: apsw.Connection) -> Device:
+        """Device, view, exceptions."""
+        device = self.existing(db)
+        db.execute(sql.REMOVE_DEVICE, (device.number,))
+        db.execute(sql.REMOVE_VIEW_EXCEPTIONS, (device.view,))
+        db.execute(sql.REMOVE_VIEW, (device.view,))
+        return device
+
+
+class Seen(Operation[None]):
+    """Note a device's login."""
+
+    __slots__ = ("device", "when")
+
+    def __init__(self, device: int, when: int) -> None:
+        self.device = device
+        self.when = when
+
+    @classmethod
+    def apply(cls, db: apsw.Connection, operations: Sequence[Seen]) -> Sequence[None]:
+        """One row each, and never back in time."""
+        for seen in operations:
+            db.execute(sql.SEEN, (seen.when, seen.device, seen.when))
+        return [None] * len(operations)
