@@ -7,6 +7,7 @@ the end. ``intake`` and ``collection`` add what the events mean.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -29,7 +30,10 @@ from mailpost.limits import (
     is_loopback,
 )
 from mailpost.outlet import Outlet, outlet_for
-from mailpost.wire.session import Event, OutputWaiting, ServerSession, SessionEnded
+from mailpost.tls.session import channel_bindings
+from mailpost.wire.login import Access, LoginSession
+from mailpost.wire.sasl import Checks, TokenTerms
+from mailpost.wire.session import Event, OutputWaiting, SessionEnded
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -44,10 +48,10 @@ class Connection(Protocol):
     :ivar peer: the peer's IP address, ``""`` where there is none.
     """
 
-    session: ServerSession
+    session: LoginSession
     factory: ConnectionFactory
 
-    def __init__(self, session: ServerSession, peer: str) -> None:
+    def __init__(self, session: LoginSession, peer: str) -> None:
         self.session = session
         self.peer = peer
         self._outlet: Outlet | None = None
@@ -96,6 +100,8 @@ class Connection(Protocol):
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)  # replies are small and awaited
         self._outlet = outlet_for(transport, self._outlet_drained)
+        if self.factory.security.context is not None:
+            self.session.bindings = partial(channel_bindings, transport)
         self._admitted = self.factory.arrive(self)
         if self._admitted:
             if self.factory.transcripts:
@@ -297,14 +303,19 @@ class Security:
     implicit: bool = False
     cleartext: bool = True
 
-    @property
-    def on_request(self) -> bool:
-        """Whether STARTTLS, or STLS, can be had."""
-        return self.context is not None and not self.implicit
+    def access_from(self, peer: str, checks: Checks, tokens: TokenTerms = TokenTerms()) -> Access:  # noqa: B008
+        """How this peer may come in.
 
-    def cleartext_from(self, peer: str) -> bool:
-        """Whether this peer may say a password without TLS."""
-        return self.cleartext or is_loopback(peer)
+        :param checks: what the office can check.
+        :param tokens: what a client is told whose token was refused.
+        """
+        return Access(
+            can_tls=self.context is not None and not self.implicit,
+            tls=self.implicit,
+            cleartext=self.cleartext or is_loopback(peer),
+            checks=checks,
+            tokens=tokens,
+        )
 
 
 class ConnectionFactory(Factory):

@@ -7,7 +7,6 @@ neither the answer nor the time it takes tells who exists.
 
 from __future__ import annotations
 
-import hmac
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,10 +14,10 @@ from twisted.cred.checkers import (
     ICredentialsChecker,
     InMemoryUsernamePasswordDatabaseDontUse,
 )
-from twisted.cred.credentials import IUsernameHashedPassword, IUsernamePassword
+from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred, maybeDeferred
-from zope.interface import Attribute, implementer
+from zope.interface import implementer
 
 from mailpost.accounts import passwords
 from mailpost.accounts.names import login_name
@@ -38,38 +37,6 @@ class AccountBook(Protocol):
 
     def find(self, name: str) -> Account | None:
         """Find an account by its name, as it is now; None if there is none."""
-
-
-class IPeerCredentials(IUsernamePassword):
-    """A name and a password, and who offers them."""
-
-    peer: str = Attribute("""The peer's IP address; ``""`` where there is none.""")
-
-
-@implementer(IPeerCredentials, IUsernameHashedPassword)
-class Login:
-    """What a user typed: the credentials of USER and PASS.
-
-    They serve checkers that read the password as well as those that only have it compared.
-
-    :param peer: the peer's IP address, for fairness between peers.
-    """
-
-    __slots__ = ("password", "peer", "username")
-
-    def __init__(self, username: bytes, password: bytes, peer: str = "") -> None:
-        self.username = username
-        self.password = password
-        self.peer = peer
-
-    def checkPassword(self, password: bytes | str) -> bool:
-        """Compare with the right password; some of Twisted's own checkers hold it as text."""
-        right = password.encode() if isinstance(password, str) else password
-        return hmac.compare_digest(right, self.password)
-
-    def __repr__(self) -> str:
-        """Tell who, but never the password."""
-        return f"<Login {self.username!r} from {self.peer!r}>"
 
 
 @implementer(ICredentialsChecker)

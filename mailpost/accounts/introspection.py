@@ -53,6 +53,8 @@ class Introspection:
     :ivar client_secret: its password there.
     :ivar scope: what a token must be good for, several separated by spaces; ``""`` would take any token
         that the issuer has given to anybody for anything.
+    :ivar discovery: the URL of the issuer's OpenID configuration, for clients whose token was refused;
+        ``""``: nothing is said of it.
     :ivar claim: where the answer names the user: ``username``, ``sub``, ``email`` or another.
     :ivar timeout: seconds that an answer may take.
     :ivar believed: seconds that an answer is believed, where the token does not end sooner. A token that
@@ -67,6 +69,7 @@ class Introspection:
     client_id: str
     client_secret: str = field(repr=False)
     scope: str
+    discovery: str = ""
     claim: str = "username"
     timeout: float = 10.0
     believed: float = 300.0

@@ -19,7 +19,9 @@ from twisted.mail.interfaces import IMailboxPOP3
 from mailpost.accounts.checkers import AccountChecker, AnyOf, in_octets
 from mailpost.accounts.guest import Guest
 from mailpost.accounts.mailbox import MailboxMaildrop
+from mailpost.accounts.proofs import ProofChecker
 from mailpost.accounts.realm import OfficeRealm, nothing_to_do
+from mailpost.accounts.scram import KeyMaker
 from mailpost.accounts.turnstile import Turnstile
 from mailpost.interfaces import IMaildrop, ISender
 from mailpost.outcome import MaildropInUse, TemporaryFailure
@@ -47,6 +49,14 @@ class AccountStore(Protocol):
     def accounts(self) -> AccountBook:
         """Who has an account."""
 
+    @property
+    def secret(self) -> bytes:
+        """The office's key."""
+
+    @property
+    def iterations(self) -> int:
+        """SCRAM's count for all of its accounts."""
+
     def maildrop(self, account: Account) -> IMaildrop:
         """Give the maildrop of an account."""
 
@@ -56,20 +66,28 @@ def make_portal(
     office: Office,
     defer_to_thread: Callable[..., Deferred[Any]],
     checkers: Sequence[ICredentialsChecker] = (),
+    tokens: ICredentialsChecker | None = None,
 ) -> Portal:
     """Make the Portal through which the office's users come to their maildrops.
 
     :param defer_to_thread: runs a callable in a thread; a Deferred of its result.
     :param checkers: other checkers (those of ``twistd --auth``), asked in turn in place of the
         office's own. Who they let in needs an account of that name, its password is not asked for.
+    :param tokens: who checks bearer tokens; None: nobody does.
     """
     domains = frozenset(office.domains)
-    if not checkers:
+    book = store.accounts
+    portal = Portal(OfficeRealm(book, store.maildrop, domains))
+    if checkers:
+        portal.registerChecker(AnyOf([in_octets(checker) for checker in checkers]))
+    else:
         turnstile = Turnstile(defer_to_thread, lanes=min(MAX_LANES, os.cpu_count() or 1))
-        checkers = [AccountChecker(store.accounts, domains, turnstile)]
-    known = [in_octets(checker) for checker in checkers]
-    checker = known[0] if len(known) == 1 else AnyOf(known)
-    return Portal(OfficeRealm(store.accounts, store.maildrop, domains), [checker])
+        portal.registerChecker(AccountChecker(book, domains, turnstile))
+        keys = KeyMaker(store.secret, store.iterations)
+        portal.registerChecker(ProofChecker(book, domains, keys))
+    if tokens is not None:
+        portal.registerChecker(tokens)
+    return portal
 
 
 def login(portal: Portal, credentials: ICredentials) -> Deferred[IMaildrop]:

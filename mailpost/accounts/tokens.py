@@ -2,10 +2,12 @@
 
 ::
 
-    TokenOffered --> ITokenChecker.check --> the account's name, and with it the exchange's admit
+    TokenOffered --> the Portal, a checker for IBearerToken --> the account
 
-The office's own checker asks whoever has issued it. What it learned is believed for a while, never beyond the
-token's end; of a token only a keyed digest is remembered, in this process alone.
+Any checker of ``twisted.cred`` that takes :class:`~.credentials.IBearerToken` will do: where a Portal has
+one, the mechanisms are offered. The office's own asks whoever has issued the token. What it learned is
+believed for a while, never beyond the token's end; of a token only a keyed digest is remembered, in this
+process alone.
 """
 
 from __future__ import annotations
@@ -16,15 +18,18 @@ import time
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
-from zope.interface import Interface, implementer
+from zope.interface import implementer
 
+from mailpost.accounts.credentials import IBearerToken, TokenLogin
 from mailpost.accounts.introspection import account_of, end_of, introspect
 from mailpost.accounts.names import login_name
 from mailpost.accounts.turnstile import TooBusy, neighbourhood
 from mailpost.outcome import TemporaryFailure
+from mailpost.wire.sasl import TokenTerms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
@@ -36,29 +41,17 @@ if TYPE_CHECKING:
 _log = Logger()
 
 
-class ITokenChecker(Interface):
-    """What tells whose token it is."""
-
-    def check(name: str, token: str, peer: str) -> Deferred[str]:  # noqa: N805 - an Interface's
-        """Find out whose token this is, and fire with the account's name (there may be no such account).
-
-        Cancelled, it asks no further. Fails with UnauthorizedLogin: the token is nobody's, not for this
-        office, or another's than ``name``; with TemporaryFailure: that could not be found out.
-
-        :param name: who they say they are, perhaps with the domain; ``""``: the token shall tell.
-        :param peer: the peer's IP address, for fairness between peers; ``""`` where there is none.
-        """
-
-
-@implementer(ITokenChecker)
+@implementer(ICredentialsChecker)
 class IntrospectionChecker:
-    """Asks the issuer (RFC 7662).
+    """Asks the issuer (RFC 7662); an avatar's id is the account's name (there may be no such account).
 
     :param domains: the office's domains, with which a user's name may end.
     :param http: such as :func:`~mailpost.accounts.introspection.treq_client` makes.
     :param clock: runs the timeouts.
     :param now: the time in seconds since 1970, as a token's end is counted.
     """
+
+    credentialInterfaces = (IBearerToken,)
 
     def __init__(
         self,
@@ -77,19 +70,34 @@ class IntrospectionChecker:
         self._known: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
         self._asked: Counter[str] = Counter()
 
-    def check(self, name: str, token: str, peer: str) -> Deferred[str]:
-        """Find out whose token this is."""
-        return Deferred.fromCoroutine(self._check(name, token, peer))
+    @property
+    def told(self) -> TokenTerms:
+        """What a client hears whose token was refused."""
+        return TokenTerms(self._terms.scope, self._terms.discovery)
 
-    async def _check(self, name: str, token: str, peer: str) -> str:
+    def requestAvatarId(self, credentials: TokenLogin) -> Any:  # a Deferred of octets
+        """Find out whose token this is. Cancelled, it asks no further.
+
+        Fails with UnauthorizedLogin: the token is nobody's, not for this office, or another's than the
+        name that was given; with TemporaryFailure: that could not be found out.
+        """
+        return Deferred.fromCoroutine(self._whose(credentials))
+
+    async def _whose(self, credentials: TokenLogin) -> bytes:
+        account = await self._account(credentials.token, credentials.peer)
+        name = credentials.username
+        if name and login_name(name, self._domains) != account:
+            raise UnauthorizedLogin("the token is another's")
+        credentials.account = account
+        return account.encode()
+
+    async def _account(self, token: str, peer: str) -> str:
         digest = hmac.digest(self._key, token.encode(), "sha256")
         account = self._remembered(digest)
         if account is None:
             claims = await self._ask(token, peer)
             account = account_of(claims, self._terms, self._domains, self._now())
             self._remember(digest, account, claims)
-        if name and login_name(name.encode(), self._domains) != account:
-            raise UnauthorizedLogin("the token is another's")
         return account
 
     async def _ask(self, token: str, peer: str) -> Mapping[str, Any]:

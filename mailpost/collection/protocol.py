@@ -11,15 +11,15 @@ from twisted.cred.error import LoginFailed
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from mailpost.accounts.checkers import Login
-from mailpost.accounts.portal import login
+from mailpost.accounts.entrance import Entrance
 from mailpost.connection import Connection, ConnectionFactory
 from mailpost.limits import ConnectionLimits
 from mailpost.outcome import MaildropInUse, TemporaryFailure
 from mailpost.wire import reply
-from mailpost.wire.login import LoginOffered
+from mailpost.wire.login import Login
 from mailpost.wire.pop3 import POP3Server
 from mailpost.wire.pop3_events import LetterAsked, TLSAsked, UpdateAsked
+from mailpost.wire.sasl_events import KeysAsked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,8 +102,10 @@ class POP3Connection(Connection):
         """Answer what the session asks."""
         if isinstance(event, LetterAsked):
             self._fetch(event)
-        elif isinstance(event, LoginOffered):
+        elif isinstance(event, Login):
             self._login = self.answer_later(self._log_in(event))
+        elif isinstance(event, KeysAsked):
+            return self._give_keys(event)
         elif isinstance(event, UpdateAsked):
             self.answer_later(self._update(event.indexes))
         elif isinstance(event, TLSAsked):
@@ -113,10 +115,18 @@ class POP3Connection(Connection):
 
     # Login ----------------------------------------------------------------------------------------
 
-    async def _log_in(self, event: LoginOffered) -> None:
+    def _give_keys(self, event: KeysAsked) -> SessionEnded | None:
+        try:
+            self.session.give_keys(self.factory.entrance.keys(event.name))
+        except TemporaryFailure as failure:
+            _log.warn("login of {user} put off: {why}", user=event.name, why=failure)
+            return self.session.refuse(reply.POP_TRY_LATER)
+        return None
+
+    async def _log_in(self, event: Login) -> None:
         answer: Response | None = None
         try:
-            maildrop = await self.factory.log_in(event.name, event.password, self.peer)
+            maildrop, name = await self.factory.entrance.to_collect(event, self.peer)
             snapshot = await self._open(maildrop)
         except LoginFailed:
             answer = reply.POP_BAD_LOGIN
@@ -131,7 +141,7 @@ class POP3Connection(Connection):
                 snapshot.close()
         elif answer is None:
             self.snapshot = snapshot
-            self.session.admit(snapshot)
+            self.session.admit(snapshot, name)
         else:
             end = self.session.refuse(answer)
             if end is not None:
@@ -233,21 +243,10 @@ class POP3Factory(ConnectionFactory):
     ) -> None:
         super().__init__(clock, limits or ConnectionLimits(), idle_seconds)
         self._hostname = hostname
-        self._portal = portal
+        self.entrance = Entrance(portal)
         self._max_errors = max_errors
 
     def connection(self, peer: str) -> Connection:
         """A new connection with a new session."""
-        security = self.security
-        session = POP3Server(
-            self._hostname,
-            self._max_errors,
-            can_tls=security.on_request,
-            tls=security.implicit,
-            cleartext=security.cleartext_from(peer),
-        )
-        return POP3Connection(session, peer)
-
-    def log_in(self, name: str, password: bytes, peer: str) -> Deferred[IMaildrop]:
-        """Ask the Portal who this is."""
-        return login(self._portal, Login(name.encode(), password, peer))
+        access = self.security.access_from(peer, self.entrance.checks, self.entrance.told)
+        return POP3Connection(POP3Server(self._hostname, self._max_errors, access), peer)

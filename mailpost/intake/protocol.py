@@ -12,8 +12,7 @@ from twisted.cred.error import LoginFailed
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from mailpost.accounts.checkers import Login
-from mailpost.accounts.portal import login_to_send
+from mailpost.accounts.entrance import Entrance
 from mailpost.connection import Connection, ConnectionFactory
 from mailpost.envelope import Address, Destination, Envelope, Traits
 from mailpost.intake.letter import LetterUnderWay
@@ -22,8 +21,10 @@ from mailpost.limits import ConnectionLimits
 from mailpost.outcome import Delivered, Outcome, Refused, TemporaryFailure, TryLater
 from mailpost.wire import reply
 from mailpost.wire.lmtp import LMTPServer
-from mailpost.wire.login import LoginOffered
+from mailpost.wire.login import Login
 from mailpost.wire.reply import Reply
+from mailpost.wire.sasl import Checks
+from mailpost.wire.sasl_events import KeysAsked
 from mailpost.wire.smtp import Settings, SMTPServer
 from mailpost.wire.smtp_events import (
     LetterReceived,
@@ -135,8 +136,10 @@ class SMTPConnection(Connection):
             self._begin(event)
         elif isinstance(event, TransactionAborted):
             self._abort(event)
-        elif isinstance(event, LoginOffered):
+        elif isinstance(event, Login):
             self._login = self.answer_later(self._log_in(event))
+        elif isinstance(event, KeysAsked):
+            self._give_keys(event)
         elif isinstance(event, TLSAsked):
             self._forget()  # nothing said before counts (RFC 3207 §4.2)
             self._sender = None
@@ -146,20 +149,33 @@ class SMTPConnection(Connection):
 
     # Login ----------------------------------------------------------------------------------------
 
-    async def _log_in(self, event: LoginOffered) -> None:
-        answer = reply.LOGGED_IN
+    def _give_keys(self, event: KeysAsked) -> None:
+        entrance = self.factory.entrance
+        assert entrance is not None
         try:
-            self._sender = await self.factory.log_in(event.name, event.password, self.peer)
+            self.session.give_keys(entrance.keys(event.name))
+        except TemporaryFailure as failure:
+            _log.warn("login of {user} put off: {why}", user=event.name, why=failure)
+            self.session.answer(reply.LOGIN_LATER)
+
+    async def _log_in(self, event: Login) -> None:
+        entrance = self.factory.entrance
+        assert entrance is not None
+        answer: Reply | None = None
+        try:
+            self._sender, name = await entrance.to_send(event, self.peer)
         except LoginFailed:
             answer = reply.BAD_LOGIN
         except TemporaryFailure as failure:
             _log.warn("login of {user} put off: {why}", user=event.name, why=failure)
             answer = reply.LOGIN_LATER
         self._login = None
-        if not self.session.closed:
-            end = self.session.answer(answer)
-            if end is not None:
-                self.end(end)
+        if self.session.closed:
+            return
+        if answer is None:
+            self.session.admit(name)
+        elif end := self.session.answer(answer):
+            self.end(end)
 
     # A letter's steps -----------------------------------------------------------------------------
 
@@ -319,7 +335,7 @@ class SMTPFactory(ConnectionFactory):
     ) -> None:
         super().__init__(clock, limits or ConnectionLimits(), idle_seconds)
         self._settings = settings
-        self._portal = portal
+        self.entrance = None if portal is None else Entrance(portal)
         self.sorter = sorter
         self.delivery = delivery
         self.postmarks = Postmarks(settings.hostname)
@@ -328,20 +344,12 @@ class SMTPFactory(ConnectionFactory):
         """A new connection with a new session."""
         return SMTPConnection(self._session(SMTPServer, peer), peer)
 
-    def log_in(self, name: str, password: bytes, peer: str) -> Deferred[ISender]:
-        """Ask the Portal who this is."""
-        assert self._portal is not None
-        return login_to_send(self._portal, Login(name.encode(), password, peer))
-
     def _session(self, dialect: type[S], peer: str) -> S:
-        security = self.security
-        return dialect(
-            self._settings,
-            can_tls=security.on_request,
-            tls=security.implicit,
-            cleartext=security.cleartext_from(peer),
-            can_log_in=self._portal is not None,
-        )
+        entrance = self.entrance
+        if entrance is None:
+            return dialect(self._settings, self.security.access_from(peer, Checks(0)))
+        access = self.security.access_from(peer, entrance.checks, entrance.told)
+        return dialect(self._settings, access)
 
 
 class SubmissionFactory(SMTPFactory):

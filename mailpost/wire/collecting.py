@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from mailpost.wire import reply
 from mailpost.wire.dots import Stuffer, stuff
-from mailpost.wire.login import LoginSession
+from mailpost.wire.login import Access, LoginSession
 from mailpost.wire.pop3_events import LetterAsked
 from mailpost.wire.reply import Response
 from mailpost.wire.session import OUTPUT_WAITING, Event, Question, SessionEnded
@@ -45,10 +45,8 @@ class CollectingSession(LoginSession):
 
     __slots__ = ("_lines", "_maildrop", "_pieces", "_top", "retrieved", "state")
 
-    def __init__(
-        self, max_errors: int, *, can_tls: bool = False, tls: bool = False, cleartext: bool = True
-    ) -> None:
-        super().__init__(max_errors, can_tls=can_tls, tls=tls, cleartext=cleartext)
+    def __init__(self, max_errors: int, access: Access) -> None:
+        super().__init__(max_errors, access)
         self._maildrop: MarkedMaildrop | None = None
         self._lines: Iterator[bytes] | None = None  # the rest of a long LIST or UIDL
         self._top: int | None = None  # lines of the body that TOP asked for

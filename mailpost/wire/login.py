@@ -1,25 +1,68 @@
 """Logging in with SASL, the same for SMTP (RFC 4954) and POP3 (RFC 5034) but for the words around it.
 
-A response is a line of base64, ``*`` gives up, ``=`` is an empty initial response. A name and a password
-become the one question that USER and PASS lead to as well.
+A response is a line of base64, ``*`` gives up, ``=`` is an empty initial response. Whatever the mechanism,
+it comes to one of three questions, answered in the same way, now or later::
+
+    LoginOffered    a name and a password: USER and PASS lead to it as well
+    TokenOffered    a bearer token
+    ProofGiven      SCRAM's: the proof was checked here, against the keys that KeysAsked asked for
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mailpost.wire.sasl import CLEARTEXT, Checks, decode_base64, encode_base64, offered, start
-from mailpost.wire.sasl_events import Challenge, PasswordOffered
+from mailpost.wire.sasl import (
+    CLEARTEXT,
+    Checks,
+    TokenTerms,
+    decode_base64,
+    encode_base64,
+    offered,
+    start,
+)
+from mailpost.wire.sasl_events import (
+    Accepted,
+    Challenge,
+    KeysAsked,
+    PasswordOffered,
+    Reason,
+    Rejected,
+    TokenOffered,
+)
 from mailpost.wire.session import NEED_OCTETS, Event, Question, ServerSession
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from mailpost.wire.sasl_events import Step
     from mailpost.wire.sasl_exchange import Exchange
+    from mailpost.wire.scram_keys import ScramKeys
 
 MAX_RESPONSE = 12_288 + 2  # RFC 4954 §4, with its CRLF
 MASKED = "********"
+_UNBOUND: Mapping[str, bytes] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How somebody may come in: what there is of TLS, and what the office can check.
+
+    :ivar can_tls: whether TLS can begin on request.
+    :ivar tls: whether it is spoken from the first octet.
+    :ivar cleartext: whether a password may be said without TLS.
+    :ivar checks: what can be checked; nothing: nobody can log in.
+    :ivar tokens: what a client is told whose token was refused.
+    """
+
+    can_tls: bool = False
+    tls: bool = False
+    cleartext: bool = True
+    checks: Checks = Checks.PASSWORDS
+    tokens: TokenTerms = TokenTerms()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +71,22 @@ class LoginOffered(Question):
 
     name: str
     password: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ProofGiven(Question):
+    """A proof came: may they in?
+
+    :ivar keys: those of the keys given whose password is known; None: of none, so they may not, and all
+        that is asked is when they are to hear of it.
+    """
+
+    name: str
+    keys: ScramKeys | None
+
+
+Login = LoginOffered | TokenOffered | ProofGiven
+"""What a login comes to."""
 
 
 class LoginTrouble(Enum):
@@ -44,38 +103,41 @@ class LoginSession(ServerSession):
     """The part of a session in which somebody logs in, and in which TLS may begin.
 
     :ivar tls: whether the connection is encrypted.
-    :param can_tls: whether TLS can begin on request.
-    :param cleartext: whether a password may be said without TLS.
-    :param can_log_in: whether there is anybody to ask.
+    :ivar bindings: tells what of the connection's TLS a login can be bound to, by name (RFC 5056).
     """
 
-    __slots__ = ("_can_tls", "_checks", "_cleartext", "_exchange", "tls")
+    __slots__ = ("_access", "_exchange", "bindings", "tls")
 
-    def __init__(
-        self,
-        max_errors: int,
-        *,
-        can_tls: bool = False,
-        tls: bool = False,
-        cleartext: bool = True,
-        can_log_in: bool = True,
-    ) -> None:
+    def __init__(self, max_errors: int, access: Access) -> None:
         super().__init__(max_errors)
-        self._can_tls = can_tls
-        self._cleartext = cleartext
-        self._checks = Checks.PASSWORDS if can_log_in else Checks(0)
+        self._access = access
         self._exchange: Exchange | None = None
-        self.tls = tls
+        self.bindings: Callable[[], Mapping[str, bytes]] = _no_bindings
+        self.tls = access.tls
+
+    def give_keys(self, keys: Sequence[ScramKeys]) -> None:
+        """Answer :class:`KeysAsked`: one for each password that the user has, of one salt and count."""
+        asked, self._asked = self._asked, None
+        assert isinstance(asked, KeysAsked)
+        assert self._exchange is not None
+        self._go_on(self._exchange.give(keys))
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
         """What is offered just now."""
-        return offered(self._checks, tls=self.tls, binding=False, cleartext=self._cleartext)
+        access = self._access
+        binding = self.tls and Checks.KEYS in access.checks and bool(self.bindings())
+        return offered(access.checks, tls=self.tls, binding=binding, cleartext=access.cleartext)
+
+    @property
+    def can_begin_tls(self) -> bool:
+        """Whether TLS can begin now."""
+        return self._access.can_tls and not self.tls
 
     @property
     def may_say_password(self) -> bool:
         """Whether a password may be said as it is."""
-        return self.tls or self._cleartext
+        return self.tls or self._access.cleartext
 
     def _authenticate(self, argument: str) -> Event | None:
         """AUTH with an argument: the mechanism, perhaps its initial response."""
@@ -85,7 +147,8 @@ class LoginSession(ServerSession):
             if mechanism in CLEARTEXT and not self.may_say_password:
                 return self._login_trouble(LoginTrouble.CLEARTEXT)
             return self._login_trouble(LoginTrouble.UNKNOWN_MECHANISM)
-        self._exchange = exchange = start(mechanism)
+        bindings = self.bindings() if self.tls else _UNBOUND
+        self._exchange = exchange = start(mechanism, bindings=bindings, terms=self._access.tokens)
         if not initial:
             return self._go_on(exchange.step(None))
         return self._take_response(exchange, b"" if initial == "=" else initial.encode())
@@ -114,13 +177,37 @@ class LoginSession(ServerSession):
         return self._go_on(exchange.step(response))
 
     def _go_on(self, step: Step) -> Event | None:
+        exchange = self._exchange
+        assert exchange is not None
         if isinstance(step, Challenge):
             self._challenge(encode_base64(step.octets))
             return None
+        if isinstance(step, KeysAsked | TokenOffered):
+            return step
         self._exchange = None
         if isinstance(step, PasswordOffered):
             return LoginOffered(step.name, step.password)
+        if isinstance(step, Accepted):
+            return ProofGiven(step.name, step.keys)
+        return self._rejected(step, exchange)
+
+    def _rejected(self, rejected: Rejected, exchange: Exchange) -> Event | None:
+        if rejected.reason is Reason.WRONG and exchange.proven:
+            return ProofGiven(exchange.name, None)
         return self._login_trouble(LoginTrouble.REFUSED)
+
+    def _turn_away(self, asked: Question, *, wrong: bool) -> bool:
+        """A login is answered with no; whether that may be said now.
+
+        :param wrong: whether it is for good. Whose token is wrong is told so by the mechanism first, and
+            has to say something to that (RFC 7628 §3.2.3).
+        """
+        exchange = self._exchange
+        if wrong and isinstance(asked, TokenOffered) and exchange is not None:
+            self._go_on(exchange.refuse())
+            return False
+        self._exchange = None
+        return True
 
     def _challenge(self, line: bytes) -> None:
         """Say a challenge."""
@@ -129,3 +216,7 @@ class LoginSession(ServerSession):
     def _login_trouble(self, trouble: LoginTrouble) -> Event | None:
         """Say that nobody is logged in."""
         raise NotImplementedError
+
+
+def _no_bindings() -> Mapping[str, bytes]:
+    return _UNBOUND

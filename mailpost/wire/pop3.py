@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, ClassVar
 from mailpost.wire import reply
 from mailpost.wire.collecting import LISTED_AT_ONCE, CollectingSession, State
 from mailpost.wire.framing import Defect
-from mailpost.wire.login import MASKED, LoginOffered, LoginTrouble
+from mailpost.wire.login import MASKED, Access, LoginOffered, LoginTrouble, ProofGiven
 from mailpost.wire.maildrop import Listing, MarkedMaildrop
 from mailpost.wire.pop3_events import LetterAsked, TLSAsked, UpdateAsked
 from mailpost.wire.reply import Response
+from mailpost.wire.sasl_events import KeysAsked, TokenOffered
 from mailpost.wire.session import escaped, printable, printable_utf8
 
 if TYPE_CHECKING:
@@ -52,12 +53,9 @@ class POP3Server(CollectingSession):
         self,
         hostname: str,
         max_errors: int = 30,
-        *,
-        can_tls: bool = False,
-        tls: bool = False,
-        cleartext: bool = True,
+        access: Access = Access(),  # noqa: B008 - frozen
     ) -> None:
-        super().__init__(max_errors, can_tls=can_tls, tls=tls, cleartext=cleartext)
+        super().__init__(max_errors, access)
         self._hostname = hostname
         self.utf8 = False
         self.name = ""
@@ -68,9 +66,14 @@ class POP3Server(CollectingSession):
         """Say the greeting: the session begins (RFC 1939 §4)."""
         self._respond(Response(True, f"{self._hostname} mailpost, the P.O. boxes are open"))
 
-    def admit(self, listing: Listing) -> None:
-        """The login is right and the maildrop is open: answers :class:`LoginOffered`."""
-        self.name = self._answered(LoginOffered).name
+    def admit(self, listing: Listing, name: str = "") -> None:
+        """Answer a login: it is right and the maildrop is open.
+
+        :param name: who it is, where the office calls them by another name than they did.
+        """
+        asked = self._answered(LoginOffered, TokenOffered, ProofGiven)
+        self._exchange = None
+        self.name = name or asked.name  # type: ignore[attr-defined]  # mypy joins them to Question
         self._maildrop = MarkedMaildrop(listing)
         self.state = State.TRANSACTION
         self._respond(Response(True, self._maildrop.contents))
@@ -80,11 +83,14 @@ class POP3Server(CollectingSession):
 
         A wrong password counts as an error; the end of the session if it was one too many.
         """
-        asked = self._answered(LoginOffered, LetterAsked)
+        asked = self._answered(LoginOffered, TokenOffered, ProofGiven, KeysAsked, LetterAsked)
         self._top = None
-        if isinstance(asked, LoginOffered):
+        if not isinstance(asked, LetterAsked):
             self.name = ""
-            if response.code == "AUTH":
+            wrong = response.code == "AUTH"
+            if not self._turn_away(asked, wrong=wrong):
+                return None
+            if wrong:
                 return self._wrong(response)
         self._respond(response)
         return None
@@ -152,7 +158,7 @@ class POP3Server(CollectingSession):
             words.append("USER")
         if mechanisms := self.mechanisms:
             words.append(f"SASL {' '.join(mechanisms)}")  # RFC 5034
-        if self._can_tls and not self.tls and self._maildrop is None:
+        if self.can_begin_tls and self._maildrop is None:
             words.append("STLS")  # RFC 2595 §4
         words += ["EXPIRE NEVER", "UTF8 USER", "LANG"]  # RFC 6856
         words.append("IMPLEMENTATION mailpost")
@@ -206,7 +212,7 @@ class POP3Server(CollectingSession):
     def _begin_tls(self, argument: bytes) -> Event | None:
         if argument:
             return self._wrong(reply.POP_NO_ARGUMENT)
-        if self._maildrop is not None or self.tls or not self._can_tls:
+        if self._maildrop is not None or not self.can_begin_tls:
             return self._wrong(reply.POP_NO_TLS)
         return TLSAsked()
 

@@ -61,6 +61,8 @@ class Exchange:
     """What is said to a client that began without an initial response."""
     forbidden: ClassVar[re.Pattern[bytes]] = re.compile(rb"[\0\r\n]")
     """What a response must not contain."""
+    proven: ClassVar[bool] = False
+    """Whether the exchange itself finds out that a password is wrong, and nobody is asked."""
 
     def __init__(self) -> None:
         self._asked: _Asked | None = None

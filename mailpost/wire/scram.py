@@ -50,6 +50,7 @@ class Scram(Exchange):
     __slots__ = ("_bindings", "_first", "_keys", "_make_nonce", "_passed", "_server_first")
 
     mechanism: ClassVar[str] = "SCRAM-SHA-256"
+    proven = True
 
     def __init__(self, bindings: Mapping[str, bytes], nonce: Callable[[], str]) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mailpost.wire import reply
 from mailpost.wire.framing import Defect
-from mailpost.wire.login import MASKED, MAX_RESPONSE, LoginTrouble
+from mailpost.wire.login import MASKED, MAX_RESPONSE, Access, LoginTrouble
 from mailpost.wire.reply import Reply
 from mailpost.wire.session import escaped, printable, printable_utf8
 from mailpost.wire.smtp_events import TLSAsked
@@ -39,18 +39,8 @@ class SMTPServer(TransactionSession):
     greeting: ClassVar[str] = "ESMTP"
     commands: ClassVar[Reply] = reply.HELP
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        can_tls: bool = False,
-        tls: bool = False,
-        cleartext: bool = True,
-        can_log_in: bool = True,
-    ) -> None:
-        super().__init__(
-            settings, can_tls=can_tls, tls=tls, cleartext=cleartext, can_log_in=can_log_in
-        )
+    def __init__(self, settings: Settings, access: Access = Access()) -> None:  # noqa: B008 - frozen
+        super().__init__(settings, access)
         self.helo = ""
         self.extended = False
 
@@ -141,7 +131,7 @@ class SMTPServer(TransactionSession):
             f"LIMITS RCPTMAX={settings.max_recipients}",  # RFC 9422
             "HELP",
         ]
-        if self._can_tls and not self.tls:
+        if self.can_begin_tls:
             words.append("STARTTLS")
         if not self.user and (mechanisms := self.mechanisms):
             words.append(f"AUTH {' '.join(mechanisms)}")  # RFC 4954
@@ -168,7 +158,7 @@ class SMTPServer(TransactionSession):
             return self._wrong(reply.NO_ARGUMENT)
         if self.tls:
             return self._wrong(reply.ALREADY_TLS)
-        if not self._can_tls:
+        if not self.can_begin_tls:
             return self._wrong(reply.NO_TLS)
         return TLSAsked()
 

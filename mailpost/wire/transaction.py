@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, ClassVar
 from mailpost.wire import reply
 from mailpost.wire.chunk import ChunkReader
 from mailpost.wire.incoming import IncomingLetter
-from mailpost.wire.login import LoginOffered, LoginSession
+from mailpost.wire.login import Access, Login, LoginSession
 from mailpost.wire.parameters import NO_MAIL_PARAMETERS, mail_parameters
 from mailpost.wire.path import PathError, parse_mail, parse_rcpt
 from mailpost.wire.reply import Reply
-from mailpost.wire.session import NEED_OCTETS, Event, SessionEnded
+from mailpost.wire.sasl_events import KeysAsked
+from mailpost.wire.session import NEED_OCTETS, Event, Question, SessionEnded
 from mailpost.wire.smtp_events import (
     LetterReceived,
     PieceReceived,
@@ -90,22 +91,8 @@ class TransactionSession(LoginSession):
         "user",
     )
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        can_tls: bool = False,
-        tls: bool = False,
-        cleartext: bool = True,
-        can_log_in: bool = True,
-    ) -> None:
-        super().__init__(
-            settings.max_errors,
-            can_tls=can_tls,
-            tls=tls,
-            cleartext=cleartext,
-            can_log_in=can_log_in,
-        )
+    def __init__(self, settings: Settings, access: Access = Access()) -> None:  # noqa: B008 - frozen
+        super().__init__(settings.max_errors, access)
         self._settings = settings
         self.recipients = 0
         self._refused_recipients = 0
@@ -119,7 +106,7 @@ class TransactionSession(LoginSession):
     # For the shell --------------------------------------------------------------------------------
 
     def answer(self, answer: Reply) -> SessionEnded | None:
-        """Answer the question that :meth:`next_event` gave last.
+        """Answer the question that :meth:`next_event` gave last; a login that is right: :meth:`admit`.
 
         A wrong password counts as an error; the end of the session if it was one too many.
         """
@@ -136,13 +123,30 @@ class TransactionSession(LoginSession):
         elif isinstance(asked, LetterReceived):
             self._forget()
             self._errors = 0
-        elif isinstance(asked, LoginOffered):
-            if answer.positive:
-                self.user = asked.name
-            elif answer == reply.BAD_LOGIN:
-                return self._wrong(answer)
+        elif isinstance(asked, Login | KeysAsked):
+            return self._answer_login(asked, answer)
         else:
             raise RuntimeError("there is no question to answer")  # noqa: TRY004 - our misuse
+        self._reply(answer)
+        return None
+
+    def admit(self, name: str = "") -> None:
+        """Answer a login: it is right.
+
+        :param name: who it is, where the office calls them by another name than they did.
+        """
+        asked = self._asked
+        assert isinstance(asked, Login)
+        self._asked = self._exchange = None
+        self.user = name or asked.name
+        self._reply(reply.LOGGED_IN)
+
+    def _answer_login(self, asked: Question, answer: Reply) -> SessionEnded | None:
+        wrong = answer == reply.BAD_LOGIN
+        if not self._turn_away(asked, wrong=wrong):
+            return None
+        if wrong:
+            return self._wrong(answer)
         self._reply(answer)
         return None
 

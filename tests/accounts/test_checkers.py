@@ -16,7 +16,8 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from mailpost.accounts import passwords
-from mailpost.accounts.checkers import AccountChecker, AnyOf, IPeerCredentials, Login
+from mailpost.accounts.checkers import AccountChecker, AnyOf
+from mailpost.accounts.credentials import IPeerCredentials, Login
 from mailpost.accounts.turnstile import Turnstile
 from mailpost.outcome import TemporaryFailure
 

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from mailpost.accounts import passwords
-from mailpost.accounts.checkers import Login
+from mailpost.accounts.credentials import Login
 from mailpost.accounts.guest import Guest, GuestSnapshot
 from mailpost.accounts.portal import login, make_portal
 from mailpost.accounts.realm import OfficeRealm
@@ -64,6 +64,9 @@ class Maildrop:
 
 class Store:
     """Accounts and maildrops in memory."""
+
+    secret = bytes(32)
+    iterations = 4096
 
     def __init__(self, **accounts):
         self.accounts = Book(**accounts)

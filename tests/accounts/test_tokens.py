@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from treq.testing import StubTreq
+from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
@@ -16,8 +17,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface.verify import verifyObject
 
+from mailpost.accounts.credentials import TokenLogin
 from mailpost.accounts.introspection import Introspection, treq_client
-from mailpost.accounts.tokens import IntrospectionChecker, ITokenChecker
+from mailpost.accounts.tokens import IntrospectionChecker
 from mailpost.accounts.turnstile import TooBusy
 from mailpost.outcome import TemporaryFailure
 
@@ -75,7 +77,8 @@ class Office:
         return self
 
     def check(self, name="alice", token="token", peer=PEER) -> Deferred[str]:
-        return self.checker.check(name, token, peer)
+        checked = self.checker.requestAvatarId(TokenLogin(name.encode(), token, peer))
+        return checked.addCallback(bytes.decode)
 
 
 def result(deferred: Deferred[str]):
@@ -91,7 +94,7 @@ def result(deferred: Deferred[str]):
 
 def test_provides_what_it_says():
     """Another checker fits in its place."""
-    assert verifyObject(ITokenChecker, Office().checker)
+    assert verifyObject(ICredentialsChecker, Office().checker)
 
 
 def test_an_account_s_name_comes_of_a_good_token():
@@ -256,7 +259,7 @@ def test_a_cancelled_question_stays_cancelled():
     checker = IntrospectionChecker(
         Introspection(ENDPOINT, "id", "hush", "mail"), DOMAINS, Silent, office.clock
     )
-    waiting = checker.check("alice", "token", PEER)
+    waiting = checker.requestAvatarId(TokenLogin(b"alice", "token", PEER))
     waiting.cancel()
     assert isinstance(result(waiting), CancelledError)
 

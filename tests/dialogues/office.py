@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mailpost.wire import reply
 from mailpost.wire.lmtp import LMTPServer
+from mailpost.wire.login import Access
 from mailpost.wire.pop3 import POP3Server
 from mailpost.wire.pop3_events import LetterAsked, LoginOffered, TLSAsked, UpdateAsked
 from mailpost.wire.reply import Reply
@@ -73,13 +74,13 @@ class Office:
         raise NotImplementedError
 
 
-def security(settings: Mapping[str, str]) -> dict[str, bool]:
+def security(settings: Mapping[str, str]) -> Access:
     """What a dialogue says of TLS, as the engines take it."""
-    return {
-        "can_tls": settings.get("tls") == "offered",
-        "tls": settings.get("tls") == "spoken",
-        "cleartext": settings.get("cleartext") != "refused",
-    }
+    return Access(
+        can_tls=settings.get("tls") == "offered",
+        tls=settings.get("tls") == "spoken",
+        cleartext=settings.get("cleartext") != "refused",
+    )
 
 
 class SMTPOffice(Office):
@@ -98,7 +99,7 @@ class SMTPOffice(Office):
         limits = {name: int(value) for name, value in settings.items() if name.startswith("max_")}
         self._full = settings.get("full maildrop")
         office = Settings(HOSTNAME, needs_login="login" in settings, **limits)
-        self.session = self.dialect(office, **security(settings))
+        self.session = self.dialect(office, security(settings))
         self.kept: list[tuple[str, list[str], bytes]] = []
         self._sender = ""
         self._start_over()
@@ -121,7 +122,7 @@ class SMTPOffice(Office):
             self._keep()
             self._start_over()
         elif isinstance(event, LoginOffered):
-            return self.session.answer(self._log_in(event))
+            return self._log_in(event)
         elif isinstance(event, STARTTLSAsked):
             self._start_over()
             self.session.begin_tls()
@@ -139,11 +140,13 @@ class SMTPOffice(Office):
             self.kept.append((self._sender, self._recipients, self._letter))
         self.session.answer(answer)
 
-    def _log_in(self, login: LoginOffered) -> Reply:
+    def _log_in(self, login: LoginOffered) -> SessionEnded | None:
         if login.name == "dave":
-            return reply.LOGIN_LATER
-        known = login.password == PASSWORD and login.name in ACCOUNTS
-        return reply.LOGGED_IN if known else reply.BAD_LOGIN
+            return self.session.answer(reply.LOGIN_LATER)
+        if login.password != PASSWORD or login.name not in ACCOUNTS:
+            return self.session.answer(reply.BAD_LOGIN)
+        self.session.admit()
+        return None
 
     def _sort(self, recipient: Address) -> Reply:
         name = recipient.local.lower()
@@ -201,7 +204,7 @@ class POP3Office(Office):
         self._piece = piece
         self._maildrop = Maildrop(())
         max_errors = int(settings.get("max_errors", "30"))
-        self.session = POP3Server(HOSTNAME, max_errors, **security(settings))
+        self.session = POP3Server(HOSTNAME, max_errors, security(settings))
         self.let_go: list[int] = []
         self.session.greet()
         self.receive(b"")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailpost.wire import reply
 from mailpost.wire.lmtp import LMTPServer
-from mailpost.wire.login import LoginOffered
+from mailpost.wire.login import Access, LoginOffered
 from mailpost.wire.pop3 import POP3Server
 from mailpost.wire.pop3 import State as POP3State
 from mailpost.wire.pop3_events import LetterAsked, UpdateAsked
@@ -142,8 +142,11 @@ class Run:
             SenderOffered: [reply.SENDER_OK, reply.DISK_FULL],
             RecipientOffered: [reply.RECIPIENT_OK, reply.NO_SUCH_USER],
             LetterReceived: [KEPT, reply.STORE_FAILED],
-            LoginOffered: [reply.LOGGED_IN, reply.BAD_LOGIN, reply.LOGIN_LATER],
+            LoginOffered: [reply.LOGIN_LATER, reply.BAD_LOGIN, reply.LOGIN_LATER],
         }[type(event)]
+        if isinstance(event, LoginOffered) and mood % 3 == 0:
+            engine.admit()
+            return None
         return engine.answer(choices[mood % len(choices)])
 
     def _answer_pop3(self, engine: POP3Server, event: Question, mood: int) -> SessionEnded | None:
@@ -162,22 +165,24 @@ class Run:
 
 def smtp(**security: bool) -> SMTPServer:
     """A session of a small office."""
-    return SMTPServer(Settings("post.example.org", 300, 3, 5), **security)
+    return SMTPServer(Settings("post.example.org", 300, 3, 5), Access(**security))
 
 
 def submission() -> SMTPServer:
     """The same for the office's own users."""
-    return SMTPServer(Settings("post.example.org", 300, 3, 5, needs_login=True), can_tls=True)
+    return SMTPServer(
+        Settings("post.example.org", 300, 3, 5, needs_login=True), Access(can_tls=True)
+    )
 
 
 def lmtp() -> LMTPServer:
     """The same for a relay."""
-    return LMTPServer(Settings("post.example.org", 300, 3, 5), can_tls=True)
+    return LMTPServer(Settings("post.example.org", 300, 3, 5), Access(can_tls=True))
 
 
 def pop3() -> POP3Server:
     """A session that collects."""
-    return POP3Server("post.example.org", 5, can_tls=True)
+    return POP3Server("post.example.org", 5, Access(can_tls=True))
 
 
 def no_password() -> SMTPServer:
@@ -353,7 +358,7 @@ def test_what_a_header_has(header: bytes, dated: bool, identified: bool) -> None
 @given(said, moods)
 def test_smtp_44_45_starttls_forgets(octets: bytes, mood: list[int]) -> None:
     """Whatever was said before TLS, or came in the clear behind STARTTLS: nothing of it survives."""
-    engine = SMTPServer(Settings("post.example.org", 300, 3, 50), can_tls=True)
+    engine = SMTPServer(Settings("post.example.org", 300, 3, 50), Access(can_tls=True))
     engine.receive(HELLO)
     engine.next_event()
     run = Run(engine, mood).feed(b"".join(octets.splitlines(keepends=True)[:5]), [])
