@@ -38,6 +38,7 @@ __all__ = [
     "ConfigError",
     "Limits",
     "Listen",
+    "OAuth",
     "Office",
     "domain_name",
     "find",
@@ -118,6 +119,7 @@ class Limits(_Table):
     smtp_idle: int = Field(default=300, ge=1, le=86_400, description="seconds, from 1 to 86400")
     pop3_idle: int = Field(default=600, ge=1, le=86_400, description="seconds, from 1 to 86400")
     errors_per_session: int = Field(default=20, ge=1, description="a whole number, 1 or more")
+    login_delay: int = Field(default=0, ge=0, le=86_400, description="seconds, from 0 to 86400")
 
 
 class Listen(_Table):
@@ -167,6 +169,25 @@ class Certificate(_Table):
     key: KeyFile = Field(default=Path(), description="a file with the certificate's key")
 
 
+class OAuth(_Table):
+    """Who is asked about bearer tokens (RFC 7662): with it OAUTHBEARER and XOAUTH2 are offered."""
+
+    endpoint: str = Field(
+        pattern=r"^(https://[^/]|http://(localhost|127\.0\.0\.1|\[::1\])[:/])",
+        description="the issuer's introspection endpoint, an https URL (http on this machine alone)",
+    )
+    client_id: str = Field(min_length=1, description="what the issuer calls this office")
+    client_secret: File = Field(description="a file with the office's password at the issuer")
+    scope: str = Field(min_length=1, description="the scope that a token needs")
+    claim: str = Field(
+        default="username",
+        min_length=1,
+        description='which of the answer\'s words names the user, such as "email"',
+    )
+    discovery: str = Field(default="", description="the URL of the issuer's OpenID configuration")
+    believed: int = Field(default=300, ge=0, description="seconds, 0 or more")
+
+
 class Config(_Table):
     """The whole file."""
 
@@ -178,6 +199,7 @@ class Config(_Table):
     certificate: tuple[Certificate, ...] = Field(
         default=(), strict=False, description="tables [[certificate]]"
     )
+    oauth: OAuth | None = Field(default=None, description="a table [oauth]")
 
 
 def find(explicit: str | None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -279,4 +301,5 @@ _TABLES: dict[str, type[_Table]] = {
     "limits": Limits,
     "listen": Listen,
     "certificate": Certificate,
+    "oauth": OAuth,
 }

@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from mailpost.accounts.portal import make_portal
+from mailpost.accounts.tokens import make_checker
 from mailpost.collection import POP3Factory
 from mailpost.connection import Security
 from mailpost.intake import LMTPFactory, SMTPFactory, SubmissionFactory
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IReactorTime
     from twisted.python.failure import Failure
 
+    from mailpost.accounts.tokens import IntrospectionChecker
     from mailpost.config import Config, Listen
     from mailpost.connection import ConnectionFactory
 
@@ -170,7 +172,9 @@ class PostOffice(Service):
             reserve=config.office.disk_reserve,
         )
         store.start()
-        portal = self._portal or make_portal(store, config.office, in_thread, self._checkers)
+        portal = self._portal or make_portal(
+            store, config.office, in_thread, self._checkers, self._token_checker()
+        )
         limits = ConnectionLimits(
             config.limits.connections,
             config.limits.connections_per_address,
@@ -185,6 +189,10 @@ class PostOffice(Service):
             door.open_to(room, self._tls if door.listen.tls != "none" else None, reactor)
             _log.info("{protocol} on {where}", protocol=door.listen.protocol, where=door.where)
 
+    def _token_checker(self) -> IntrospectionChecker | None:
+        oauth, domains = self._config.oauth, frozenset(self._config.office.domains)
+        return None if oauth is None else make_checker(oauth, domains, self._reactor)
+
     def _room(
         self, protocol: str, store: Store, portal: Portal, limits: ConnectionLimits
     ) -> ConnectionFactory:
@@ -198,6 +206,7 @@ class PostOffice(Service):
                 limits,
                 config.limits.pop3_idle,
                 config.limits.errors_per_session,
+                config.limits.login_delay,
             )
         settings = Settings(
             hostname=config.office.hostname,

@@ -81,6 +81,10 @@ def test_the_examples(tmp_path):
     assert any(one.proxy for one in more)
     assert not any(one.cleartext for one in found.listen)
     assert len({one.endpoint for one in found.listen}) == len(found.listen)
+    assert found.oauth is not None
+    assert {"claim": found.oauth.claim, "discovery": "", "believed": 300} == {
+        key: config.OAuth.model_fields[key].default for key in ("claim", "discovery", "believed")
+    }
 
 
 def test_the_classroom():

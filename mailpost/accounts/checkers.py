@@ -7,6 +7,7 @@ neither the answer nor the time it takes tells who exists.
 
 from __future__ import annotations
 
+import hmac
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,8 +21,10 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from zope.interface import implementer
 
 from mailpost.accounts import passwords
+from mailpost.accounts.credentials import Offered
 from mailpost.accounts.names import login_name
 from mailpost.accounts.passwords import Remembered
+from mailpost.accounts.scram import device_digest
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from mailpost.accounts.turnstile import Turnstile
     from mailpost.store.accounts import Account
+    from mailpost.store.devices import Device
 
 
 class AccountBook(Protocol):
@@ -38,12 +42,21 @@ class AccountBook(Protocol):
     def find(self, name: str) -> Account | None:
         """Find an account by its name, as it is now; None if there is none."""
 
+    def devices_of(self, account: Account) -> Sequence[Device]:
+        """Give the account's devices, as they are now."""
+
+    def seen(self, device: int, when: float) -> None:
+        """Note that a device has logged in, in seconds since 1970."""
+
 
 @implementer(ICredentialsChecker)
 class AccountChecker:
-    """Checks against the account book; an avatar's id is the account's name.
+    """Checks against the account book.
+
+    An avatar's id is the account's name; where it is a device's password, ``alice#phone``.
 
     :param domains: the office's domains, with which a login name may end.
+    :param secret: the office's key, for the digests of devices' passwords.
     """
 
     credentialInterfaces = (IUsernamePassword,)
@@ -53,11 +66,13 @@ class AccountChecker:
         book: AccountBook,
         domains: Container[str],
         turnstile: Turnstile,
+        secret: bytes,
         remembered: Remembered | None = None,
     ) -> None:
         self._book = book
         self._domains = domains
         self._turnstile = turnstile
+        self._secret = secret
         self._remembered = Remembered() if remembered is None else remembered
 
     def requestAvatarId(self, credentials: IUsernamePassword) -> Any:  # at once, or by a Deferred
@@ -69,25 +84,41 @@ class AccountChecker:
         name = login_name(credentials.username, self._domains)
         account = self._book.find(name) if name else None
         encoded = account.password if account else None
+        if account and (device := self._device(account, password)):
+            return known_as(credentials, f"{account.name}#{device}")
         if name and encoded and self._remembered.knows(name, encoded, password):
-            return name.encode()
+            return known_as(credentials, name)
         work = partial(passwords.matches, encoded or passwords.DUMMY, password)
         checked = self._turnstile.check(getattr(credentials, "peer", ""), work)
-        return checked.addCallback(self._checked, name, encoded, password)
+        return checked.addCallback(self._checked, name, encoded, credentials)
+
+    def _device(self, account: Account, password: bytes) -> str | None:
+        digest = device_digest(self._secret, account.name, password)
+        for device in self._book.devices_of(account):
+            if hmac.compare_digest(device.digest, digest):
+                return device.name
+        return None
 
     def _checked(
         self,
         right: bool,  # noqa: FBT001 - a Deferred's result
         name: str | None,
         encoded: str | None,
-        password: bytes,
+        credentials: IUsernamePassword,
     ) -> bytes:
         # Asked anew: the password may have been changed, or the account removed, in the meantime.
         now = self._book.find(name) if name else None
         if not right or name is None or encoded is None or now is None or now.password != encoded:
             raise UnauthorizedLogin("name or password is wrong")
-        self._remembered.add(name, encoded, password)
-        return name.encode()
+        self._remembered.add(name, encoded, credentials.password)
+        return known_as(credentials, name)
+
+
+def known_as(credentials: object, avatar: str) -> bytes:
+    """Note who it turned out to be, for the log; the avatar's id."""
+    if isinstance(credentials, Offered):
+        credentials.account = avatar
+    return avatar.encode()
 
 
 @implementer(ICredentialsChecker)

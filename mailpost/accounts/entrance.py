@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mailpost.wire import login as wire
     from mailpost.wire.scram_keys import ScramKeys
 
-_CHECKED = {
+_CHECKED: dict[Any, Checks] = {
     IUsernamePassword: Checks.PASSWORDS,
     IUsernameHashedPassword: Checks.PASSWORDS,
     IProof: Checks.KEYS,

@@ -57,8 +57,8 @@ class AccountStore(Protocol):
     def iterations(self) -> int:
         """SCRAM's count for all of its accounts."""
 
-    def maildrop(self, account: Account) -> IMaildrop:
-        """Give the maildrop of an account."""
+    def maildrop(self, account: Account, view: int | None = None) -> IMaildrop:
+        """Give the maildrop of an account, or of one of its devices."""
 
 
 def make_portal(
@@ -82,7 +82,7 @@ def make_portal(
         portal.registerChecker(AnyOf([in_octets(checker) for checker in checkers]))
     else:
         turnstile = Turnstile(defer_to_thread, lanes=min(MAX_LANES, os.cpu_count() or 1))
-        portal.registerChecker(AccountChecker(book, domains, turnstile))
+        portal.registerChecker(AccountChecker(book, domains, turnstile, store.secret))
         keys = KeyMaker(store.secret, store.iterations)
         portal.registerChecker(ProofChecker(book, domains, keys))
     if tokens is not None:

@@ -17,6 +17,7 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from mailpost.accounts.checkers import known_as
 from mailpost.accounts.credentials import IProof, ProvenLogin
 from mailpost.accounts.names import login_name
 from mailpost.accounts.scram import BadKeys, decode
@@ -61,17 +62,21 @@ class ProofChecker:
         account = login_name(credentials.username, self._domains)
         for keys, avatar in self._kept(account):
             if keys == credentials.keys:
-                credentials.account = avatar
-                return avatar.encode()
+                return known_as(credentials, avatar)
         raise UnauthorizedLogin("name or password is wrong")
 
     def _kept(self, name: str | None) -> list[tuple[ScramKeys, str]]:
         """An account's keys, and to whom each of them leads."""
         account = self._book.find(name) if name else None
-        if account is None or account.scram is None:
+        if account is None:
             return []
-        try:
-            return [(decode(account.scram), account.name)]
-        except BadKeys as error:
-            _log.error("the keys of {user} cannot be used: {why}", user=account.name, why=error)
-            return []
+        kept = [(account.scram, account.name)]
+        kept += [(one.scram, f"{account.name}#{one.name}") for one in self._book.devices_of(account)]
+        found = []
+        for text, avatar in kept:
+            try:
+                if text is not None:
+                    found.append((decode(text), avatar))
+            except BadKeys as error:
+                _log.error("the keys of {user} cannot be used: {why}", user=avatar, why=error)
+        return found

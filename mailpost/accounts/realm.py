@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from twisted.cred.error import UnauthorizedLogin
@@ -10,6 +11,7 @@ from zope.interface import Interface, implementer
 
 from mailpost.accounts.names import login_name
 from mailpost.interfaces import IMaildrop, ISender
+from mailpost.store.devices import Rights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -30,17 +32,20 @@ class OfficeRealm:
     :param maildrop: gives an account's maildrop.
     :param domains: the office's domains: a checker from outside may call an avatar by a whole
     address.
+    :param now: the time in seconds since 1970.
     """
 
     def __init__(
         self,
         book: AccountBook,
-        maildrop: Callable[[Account], IMaildrop],
+        maildrop: Callable[[Account, int | None], IMaildrop],
         domains: Container[str],
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._book = book
         self._maildrop = maildrop
         self._domains = domains
+        self._now = now
 
     def requestAvatar(
         self,
@@ -58,13 +63,24 @@ class OfficeRealm:
                 "this realm gives IMaildrop and ISender of mailpost.interfaces"
             )
         login = avatarId.encode(errors="replace") if isinstance(avatarId, str) else avatarId
-        name = login_name(login, self._domains) if login else None
+        known, _, device = login.partition(b"#") if login else (b"", b"", b"")
+        name = login_name(known, self._domains)
         account = self._book.find(name) if name else None
         if account is None:
             raise UnauthorizedLogin("no account of this name")
+        asked = Rights.COLLECT if IMaildrop in interfaces else Rights.SUBMIT
+        view = self._device_s_view(account, device, asked) if device else None
         if IMaildrop in interfaces:
-            return IMaildrop, self._maildrop(account), nothing_to_do
+            return IMaildrop, self._maildrop(account, view), nothing_to_do
         return ISender, AccountSender(account.name, self._domains), nothing_to_do
+
+
+    def _device_s_view(self, account: Account, name: bytes, asked: Rights) -> int:
+        for device in self._book.devices_of(account):
+            if device.name.encode() == name and asked & device.rights:
+                self._book.seen(device.number, self._now())
+                return device.view
+        raise UnauthorizedLogin("there is no such device, or it may not do this")
 
 
 @implementer(ISender)

@@ -25,9 +25,16 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailpost.accounts.credentials import IBearerToken, TokenLogin
-from mailpost.accounts.introspection import account_of, end_of, introspect
+from mailpost.accounts.introspection import (
+    Introspection,
+    account_of,
+    end_of,
+    introspect,
+    treq_client,
+)
 from mailpost.accounts.names import login_name
 from mailpost.accounts.turnstile import TooBusy, neighbourhood
+from mailpost.config import ConfigError
 from mailpost.outcome import TemporaryFailure
 from mailpost.wire.sasl import TokenTerms
 
@@ -36,9 +43,37 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IReactorTime
 
-    from mailpost.accounts.introspection import HTTP, Introspection
+    from mailpost.accounts.introspection import HTTP
+    from mailpost.config import OAuth
 
 _log = Logger()
+
+
+def make_checker(
+    oauth: OAuth, domains: Container[str], reactor: IReactorTime
+) -> IntrospectionChecker:
+    """Make the checker that the configuration describes.
+
+    :raises ConfigError: what it needs is not there.
+    """
+    try:
+        secret = oauth.client_secret.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"oauth.client_secret: {oauth.client_secret}: {error}") from None
+    terms = Introspection(
+        oauth.endpoint,
+        oauth.client_id,
+        secret,
+        oauth.scope,
+        oauth.discovery,
+        oauth.claim,
+        believed=oauth.believed,
+    )
+    try:
+        http = treq_client(reactor, terms.timeout)
+    except ImportError:
+        raise ConfigError("the table [oauth] needs treq: pip install 'mailpost[oauth]'") from None
+    return IntrospectionChecker(terms, domains, http, reactor)
 
 
 @implementer(ICredentialsChecker)

@@ -57,6 +57,9 @@ store = {store}
 # Errors after which a session ends.
 # errors_per_session = 20
 
+# Seconds between two logins to the same maildrop, for clients that look for mail too often; 0: none.
+# login_delay = 0
+
 # A door each: the protocol, and where it is, as a Twisted endpoint:
 #   tcp:PORT  tcp:PORT:interface=ADDRESS  tcp6:PORT  unix:PATH  systemd:domain=INET:index=0
 # The protocol is one of smtp (from other hosts), submission (from your users, who log in), lmtp (from a
@@ -111,6 +114,18 @@ _EXAMPLES = """
 #endpoint = "tcp:2526"
 #tls = "starttls"
 #proxy = ["10.0.0.5"]
+
+# Bearer tokens in place of passwords (OAUTHBEARER, XOAUTH2): who issued them is asked about each (RFC 7662).
+# It needs treq: pip install 'mailpost[oauth]'. client_secret is a file. claim is the word in the answer that
+# names the user. An answer is believed for so many seconds.
+#[oauth]
+#endpoint = "https://id.example.org/introspect"
+#client_id = "mailpost"
+#client_secret = "oauth.secret"
+#scope = "mail"
+#claim = "username"
+#discovery = ""
+#believed = 300
 """
 
 LOOPBACK = (

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailpost.accounts.entrance import Entrance
+from mailpost.collection.login_delay import LoginDelay
 from mailpost.connection import Connection, ConnectionFactory
 from mailpost.limits import ConnectionLimits
 from mailpost.outcome import MaildropInUse, TemporaryFailure
@@ -128,6 +129,9 @@ class POP3Connection(Connection):
         try:
             maildrop, name = await self.factory.entrance.to_collect(event, self.peer)
             snapshot = await self._open(maildrop)
+            if self.factory.delay.too_soon(name):
+                snapshot.close()
+                answer = reply.POP_TOO_SOON
         except LoginFailed:
             answer = reply.POP_BAD_LOGIN
         except MaildropInUse:
@@ -140,6 +144,7 @@ class POP3Connection(Connection):
             if answer is None:
                 snapshot.close()
         elif answer is None:
+            self.factory.delay.came(name)
             self.snapshot = snapshot
             self.session.admit(snapshot, name)
         else:
@@ -230,6 +235,7 @@ class POP3Factory(ConnectionFactory):
 
     :param portal: its realm gives :class:`~mailpost.interfaces.IMaildrop`, or the
         ``twisted.mail.pop3.IMailbox`` that a realm written for Twisted's own POP3 server gives.
+    :param login_delay: seconds between two logins to the same maildrop (RFC 2449 §6.5); 0: none.
     """
 
     def __init__(
@@ -240,13 +246,16 @@ class POP3Factory(ConnectionFactory):
         limits: ConnectionLimits | None = None,
         idle_seconds: float = IDLE_SECONDS,
         max_errors: int = 30,
+        login_delay: int = 0,
     ) -> None:
         super().__init__(clock, limits or ConnectionLimits(), idle_seconds)
         self._hostname = hostname
         self.entrance = Entrance(portal)
+        self.delay = LoginDelay(login_delay, clock)
         self._max_errors = max_errors
 
     def connection(self, peer: str) -> Connection:
         """A new connection with a new session."""
         access = self.security.access_from(peer, self.entrance.checks, self.entrance.told)
-        return POP3Connection(POP3Server(self._hostname, self._max_errors, access), peer)
+        session = POP3Server(self._hostname, self._max_errors, access, self.delay.seconds)
+        return POP3Connection(session, peer)

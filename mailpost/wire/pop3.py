@@ -42,10 +42,11 @@ class POP3Server(CollectingSession):
     :ivar name: the name given to USER; ``""`` before.
     :param hostname: what the office calls itself in the greeting.
     :param max_errors: commands without sense, and wrong passwords, before the session is closed.
+    :param login_delay: seconds between two logins, announced as LOGIN-DELAY; the shell enforces it. 0: none.
     :ivar utf8: whether the peer takes UTF-8 (RFC 6856 §2).
     """
 
-    __slots__ = ("_hostname", "name", "utf8")
+    __slots__ = ("_hostname", "_login_delay", "name", "utf8")
 
     max_line = MAX_LINE
 
@@ -54,8 +55,10 @@ class POP3Server(CollectingSession):
         hostname: str,
         max_errors: int = 30,
         access: Access = Access(),  # noqa: B008 - frozen
+        login_delay: int = 0,
     ) -> None:
         super().__init__(max_errors, access)
+        self._login_delay = login_delay
         self._hostname = hostname
         self.utf8 = False
         self.name = ""
@@ -160,6 +163,8 @@ class POP3Server(CollectingSession):
             words.append(f"SASL {' '.join(mechanisms)}")  # RFC 5034
         if self.can_begin_tls and self._maildrop is None:
             words.append("STLS")  # RFC 2595 §4
+        if self._login_delay:
+            words.append(f"LOGIN-DELAY {self._login_delay}")  # RFC 2449 §6.5
         words += ["EXPIRE NEVER", "UTF8 USER", "LANG"]  # RFC 6856
         words.append("IMPLEMENTATION mailpost")
         return words

@@ -171,6 +171,9 @@ POP_NO_SUCH_MECHANISM = Response(False, "that mechanism is not offered")
 POP_NO_SUCH_LANGUAGE = Response(False, "that language is not spoken here")
 POP_USER_FIRST = Response(False, "USER comes before PASS")
 POP_BAD_LOGIN = Response(False, "name or password is wrong", "AUTH")  # RFC 3206 §4
+POP_TOO_SOON = Response(
+    False, "you were here just now, come again later", "LOGIN-DELAY"
+)  # RFC 2449 §8.1.1
 POP_IN_USE = Response(False, "another session has this maildrop open", "IN-USE")  # RFC 2449 §8.1.1
 POP_TRY_LATER = Response(False, "something is wrong here, try again later", "SYS/TEMP")
 POP_NOT_DELETED = Response(False, "nothing was deleted, try again later", "SYS/TEMP")

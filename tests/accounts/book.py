@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred, maybeDeferred
 
-from mailpost.store import Account
+from mailpost.store import Account, Device
 
 
 class Book:
     """Accounts by their name; ``broken`` makes every question fail."""
 
     def __init__(self, **passwords: str | None) -> None:
+        self.devices: dict[str, list[Device]] = {}
+        self.noted: list[tuple[int, float]] = []
         self.broken: Exception | None = None
         self.asked: list[str] = []
         self.accounts = {
@@ -24,9 +26,15 @@ class Book:
             raise self.broken
         return self.accounts.get(name)
 
-    def change(self, name: str, password: str | None) -> None:
+    def devices_of(self, account: Account) -> list[Device]:
+        return self.devices.get(account.name, [])
+
+    def seen(self, device: int, when: float) -> None:
+        self.noted.append((device, when))
+
+    def change(self, name: str, password: str | None, scram: str | None = None) -> None:
         old = self.accounts[name]
-        self.accounts[name] = Account(old.number, name, password, old.maildrop, old.view)
+        self.accounts[name] = Account(old.number, name, password, old.maildrop, old.view, scram)
 
 
 def at_once(work, *args):

@@ -21,6 +21,7 @@ from mailpost.accounts.credentials import IPeerCredentials, Login
 from mailpost.accounts.turnstile import Turnstile
 from mailpost.outcome import TemporaryFailure
 
+SECRET = bytes(32)
 from .book import Book, Held, at_once
 
 
@@ -44,7 +45,7 @@ def book():
 
 @pytest.fixture
 def checker(book, hashed):
-    return AccountChecker(book, {"example.org"}, Turnstile(at_once))
+    return AccountChecker(book, {"example.org"}, Turnstile(at_once), SECRET)
 
 
 def ask(checker, *credentials):
@@ -139,7 +140,7 @@ def test_a_change_counts_at_once(checker, book):
 def test_a_change_while_the_hash_is_computed(book, hashed, change):
     """A password that is changed, or taken away, while it is being checked is no longer right."""
     held = Held()
-    checker = AccountChecker(book, {"example.org"}, Turnstile(held))
+    checker = AccountChecker(book, {"example.org"}, Turnstile(held), SECRET)
     said = []
     checker.requestAvatarId(Login(b"alice", b"secret")).addErrback(said.append)
     book.change("alice", change)
@@ -156,7 +157,7 @@ def test_a_store_that_fails_is_no_wrong_password(checker, book):
 def test_peers_take_turns(book, hashed):
     """A thousand guesses from one address do not keep another waiting."""
     held = Held()
-    checker = AccountChecker(book, {"example.org"}, Turnstile(held, lanes=1, room=100))
+    checker = AccountChecker(book, {"example.org"}, Turnstile(held, lanes=1, room=100), SECRET)
     done = []
     for _ in range(50):
         guess = checker.requestAvatarId(Login(b"alice", b"guess", "198.51.100.1"))

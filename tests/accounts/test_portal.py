@@ -71,7 +71,7 @@ class Store:
     def __init__(self, **accounts):
         self.accounts = Book(**accounts)
 
-    def maildrop(self, account):
+    def maildrop(self, account, view=None):
         return Maildrop(account)
 
 

@@ -175,9 +175,9 @@ class Office:
         self.maildrop = Maildrop(letters)
         self.checker = Checker()
         self.realm = Realm(self.maildrop)
-        portal = Portal(self.realm, [self.checker])
+        self.portal = Portal(self.realm, [self.checker])
         self.factory = POP3Factory(
-            "post.example.org", portal, self.clock, limits, max_errors=max_errors
+            "post.example.org", self.portal, self.clock, limits, max_errors=max_errors
         )
 
     def peer(self, host: str = "192.0.2.1", *, inside: bool = True) -> Peer:

@@ -1,0 +1,180 @@
+"""Every way of logging in comes through the one Portal, and what it cannot check is not offered."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.error import UnauthorizedLogin
+from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from mailpost.accounts.credentials import (
+    IBearerToken,
+    IPeerCredentials,
+    IProof,
+    Login,
+    ProvenLogin,
+    TokenLogin,
+)
+from mailpost.accounts.entrance import Entrance
+from mailpost.accounts.proofs import ProofChecker
+from mailpost.accounts.realm import OfficeRealm
+from mailpost.accounts.scram import KeyMaker, encode
+from mailpost.outcome import TemporaryFailure
+from mailpost.wire.login import LoginOffered, ProofGiven
+from mailpost.wire.sasl import Checks, TokenTerms
+from mailpost.wire.sasl_events import TokenOffered
+
+from .book import Book
+
+DOMAINS = frozenset(("example.org",))
+MAKER = KeyMaker(bytes(range(32)), 4096)
+KEYS = MAKER.make("alice", "open sesame")
+PEER = "192.0.2.1"
+
+
+@implementer(ICredentialsChecker)
+class Tokens:
+    """Whose token ``hers`` is."""
+
+    credentialInterfaces = (IBearerToken,)
+    told = TokenTerms("mail")
+
+    def requestAvatarId(self, credentials):
+        if credentials.token != "hers":
+            raise UnauthorizedLogin
+        credentials.account = "alice"
+        return succeed(b"alice")
+
+
+@implementer(ICredentialsChecker)
+class Passwords:
+    """Whose password ``open sesame`` is."""
+
+    credentialInterfaces = (IUsernamePassword,)
+
+    def requestAvatarId(self, credentials):
+        assert credentials.peer == PEER
+        if credentials.password != b"open sesame":
+            raise UnauthorizedLogin
+        return b"alice"
+
+
+class Way:
+    """An entrance, and the book behind it."""
+
+    def __init__(self, *checkers) -> None:
+        self.book = Book(alice="hash", bob="hash")
+        self.book.change("alice", "hash", encode(KEYS))
+        self.proofs = ProofChecker(self.book, DOMAINS, MAKER)
+        realm = OfficeRealm(self.book, lambda account, view: (account, view), DOMAINS)
+        self.entrance = Entrance(Portal(realm, checkers or [self.proofs, Tokens(), Passwords()]))
+
+    def send(self, asked):
+        """Log in to send; the sender's name and who it is, or what went wrong."""
+        got = []
+        Deferred.fromCoroutine(self.entrance.to_send(asked, PEER)).addBoth(got.append)
+        (result,) = got
+        if hasattr(result, "raiseException"):
+            result.raiseException()
+        sender, name = result
+        return sender.name, name
+
+
+@pytest.mark.parametrize(
+    ("credentials", "interface"),
+    [
+        (Login(b"alice", b"secret"), IPeerCredentials),
+        (TokenLogin(b"alice", "token"), IBearerToken),
+        (ProvenLogin(b"alice", KEYS), IProof),
+    ],
+)
+def test_credentials_are_what_they_say(credentials, interface):
+    """Each provides its interface, and shows nothing of the secret."""
+    assert verifyObject(interface, credentials)
+    assert repr(credentials).endswith(" b'alice' from ''>")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        LoginOffered("alice", b"open sesame"),
+        TokenOffered("", "hers"),
+        TokenOffered("alice", "hers"),
+        ProofGiven("alice", KEYS),
+        ProofGiven("Alice@Example.org", KEYS),
+    ],
+)
+def test_each_way_leads_in(asked):
+    """By a password, a token, a proof: the same sender, and the account's own name."""
+    assert Way().send(asked) == ("alice", "alice")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        LoginOffered("alice", b"open barley"),
+        TokenOffered("alice", "his"),
+        ProofGiven("alice", None),
+        ProofGiven("bob", KEYS),
+        ProofGiven("carol", KEYS),
+        ProofGiven("alice", MAKER.make("alice", "open barley")),
+    ],
+)
+def test_each_way_leads_nowhere_else(asked):
+    """What is wrong is wrong in the same words."""
+    with pytest.raises(UnauthorizedLogin):
+        Way().send(asked)
+
+
+def test_a_proof_is_looked_up_again():
+    """Between keys and proof the password was changed."""
+    way = Way()
+    way.book.change("alice", "hash", encode(MAKER.make("alice", "open barley")))
+    with pytest.raises(UnauthorizedLogin):
+        way.send(ProofGiven("alice", KEYS))
+
+
+def test_offers_what_it_can_check():
+    """No checker, no mechanism; and what tokens need is told by their checker."""
+    way = Way()
+    assert way.entrance.checks == Checks.PASSWORDS | Checks.KEYS | Checks.TOKENS
+    assert way.entrance.told == TokenTerms("mail")
+    assert Way(Passwords()).entrance.checks == Checks.PASSWORDS
+    assert Way(Passwords()).entrance.told == TokenTerms()
+    assert Way(Tokens()).entrance.checks == Checks.TOKENS
+
+
+def test_keys_say_nothing_of_who_exists():
+    """The same salt and count by every spelling; somebody unknown has keys too, the same each time."""
+    entrance = Way().entrance
+    assert entrance.keys("alice") == entrance.keys("Alice@example.org") == [KEYS]
+    for nobody in ("carol", "bob", "alice@example.net", "x" * 300):
+        (first,), (second,) = entrance.keys(nobody), entrance.keys(nobody)
+        assert first == second
+        assert (len(first.salt), first.iterations) == (len(KEYS.salt), KEYS.iterations)
+    before = entrance.keys("carol")[0].salt
+    assert MAKER.make("carol", "new here").salt == before
+
+
+def test_keys_that_are_damaged():
+    """Whoever has them is treated as one who has none."""
+    way = Way()
+    way.book.change("alice", "hash", "SCRAM-SHA-256$4096:AA$AA:AA")
+    (made_up,) = way.entrance.keys("alice")
+    assert made_up.salt == KEYS.salt
+    with pytest.raises(UnauthorizedLogin):
+        way.send(ProofGiven("alice", KEYS))
+
+
+def test_a_store_that_cannot_be_read():
+    """It is told as that, not as a wrong password."""
+    way = Way()
+    way.book.broken = TemporaryFailure("the disk is gone")
+    with pytest.raises(TemporaryFailure):
+        way.entrance.keys("alice")
+    with pytest.raises(TemporaryFailure):
+        way.send(ProofGiven("alice", KEYS))
