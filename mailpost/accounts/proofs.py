@@ -71,7 +71,9 @@ class ProofChecker:
         if account is None:
             return []
         kept = [(account.scram, account.name)]
-        kept += [(one.scram, f"{account.name}#{one.name}") for one in self._book.devices_of(account)]
+        kept += [
+            (one.scram, f"{account.name}#{one.name}") for one in self._book.devices_of(account)
+        ]
         found = []
         for text, avatar in kept:
             try:

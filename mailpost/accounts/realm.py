@@ -74,7 +74,6 @@ class OfficeRealm:
             return IMaildrop, self._maildrop(account, view), nothing_to_do
         return ISender, AccountSender(account.name, self._domains), nothing_to_do
 
-
     def _device_s_view(self, account: Account, name: bytes, asked: Rights) -> int:
         for device in self._book.devices_of(account):
             if device.name.encode() == name and asked & device.rights:

@@ -21,8 +21,9 @@ from mailpost.accounts.credentials import IPeerCredentials, Login
 from mailpost.accounts.turnstile import Turnstile
 from mailpost.outcome import TemporaryFailure
 
-SECRET = bytes(32)
 from .book import Book, Held, at_once
+
+SECRET = bytes(32)
 
 
 @pytest.fixture

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
+from attrs import evolve
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
@@ -11,6 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from mailpost.accounts.checkers import AccountChecker
 from mailpost.accounts.credentials import (
     IBearerToken,
     IPeerCredentials,
@@ -22,18 +26,33 @@ from mailpost.accounts.credentials import (
 from mailpost.accounts.entrance import Entrance
 from mailpost.accounts.proofs import ProofChecker
 from mailpost.accounts.realm import OfficeRealm
-from mailpost.accounts.scram import KeyMaker, encode
+from mailpost.accounts.scram import KeyMaker, device_digest, encode
+from mailpost.accounts.turnstile import Turnstile
+from mailpost.interfaces import IMaildrop
 from mailpost.outcome import TemporaryFailure
+from mailpost.store import Device, Rights
 from mailpost.wire.login import LoginOffered, ProofGiven
 from mailpost.wire.sasl import Checks, TokenTerms
 from mailpost.wire.sasl_events import TokenOffered
 
-from .book import Book
+from .book import Book, Held
 
+SECRET = bytes(range(32))
 DOMAINS = frozenset(("example.org",))
-MAKER = KeyMaker(bytes(range(32)), 4096)
+MAKER = KeyMaker(SECRET, 4096)
 KEYS = MAKER.make("alice", "open sesame")
 PEER = "192.0.2.1"
+
+
+@implementer(IMaildrop)
+class Maildrop:
+    """Whose it is, and over which view."""
+
+    def __init__(self, account, view) -> None:
+        self.where = (account.name, view)
+
+    def open(self):
+        raise NotImplementedError
 
 
 @implementer(ICredentialsChecker)
@@ -70,7 +89,7 @@ class Way:
         self.book = Book(alice="hash", bob="hash")
         self.book.change("alice", "hash", encode(KEYS))
         self.proofs = ProofChecker(self.book, DOMAINS, MAKER)
-        realm = OfficeRealm(self.book, lambda account, view: (account, view), DOMAINS)
+        realm = OfficeRealm(self.book, Maildrop, DOMAINS)
         self.entrance = Entrance(Portal(realm, checkers or [self.proofs, Tokens(), Passwords()]))
 
     def send(self, asked):
@@ -178,3 +197,69 @@ def test_a_store_that_cannot_be_read():
         way.entrance.keys("alice")
     with pytest.raises(TemporaryFailure):
         way.send(ProofGiven("alice", KEYS))
+
+
+PHONE = MAKER.make("alice", "abcd-efgh", [KEYS])
+DEVICE = Device(
+    7, "phone", 70, device_digest(SECRET, "alice", b"abcd-efgh"), encode(PHONE), Rights.BOTH
+)
+
+
+def with_phone(rights=Rights.BOTH) -> Way:
+    """Alice has a phone."""
+    way = Way()
+    way.book.devices["alice"] = [evolve(DEVICE, rights=rights)]
+    return way
+
+
+def collect(way, asked):
+    """Log in to collect; the maildrop and who it is."""
+    got = []
+    Deferred.fromCoroutine(way.entrance.to_collect(asked, PEER)).addBoth(got.append)
+    (result,) = got
+    if hasattr(result, "raiseException"):
+        result.raiseException()
+    return result
+
+
+def test_a_device_has_a_view_of_its_own():
+    """By its keys it gets its own maildrop, its last use is noted, and the log knows which one it was."""
+    way = with_phone()
+    maildrop, name = collect(way, ProofGiven("alice", PHONE))
+    assert maildrop.where == ("alice", 70)
+    assert name == "alice#phone"
+    assert [number for number, _ in way.book.noted] == [7]
+    maildrop, name = collect(way, ProofGiven("alice", KEYS))
+    assert maildrop.where == ("alice", None)
+
+
+@pytest.mark.parametrize(
+    ("rights", "may_collect", "may_send"),
+    [(Rights.BOTH, True, True), (Rights.COLLECT, True, False), (Rights.SUBMIT, False, True)],
+)
+def test_a_device_s_rights(rights, may_collect, may_send):
+    """Collecting, handing in, or both."""
+    way = with_phone(rights)
+    for may, enter in ((may_collect, lambda asked: collect(way, asked)), (may_send, way.send)):
+        with nullcontext() if may else pytest.raises(UnauthorizedLogin):
+            enter(ProofGiven("alice", PHONE))
+
+
+def test_a_device_that_was_removed():
+    """Between keys and proof."""
+    way = with_phone()
+    way.book.devices.clear()
+    with pytest.raises(UnauthorizedLogin):
+        way.send(ProofGiven("alice", PHONE))
+
+
+def test_a_device_s_password():
+    """By PLAIN and USER it costs no hashing; another account's is nothing here."""
+    book = with_phone().book
+    held = Held()
+    checker = AccountChecker(book, DOMAINS, Turnstile(held), SECRET)
+    login = Login(b"Alice@example.org", b"abcd-efgh")
+    assert checker.requestAvatarId(login) == b"alice#phone"
+    assert login.account == "alice#phone"
+    checker.requestAvatarId(Login(b"bob", b"abcd-efgh"))
+    assert len(held.running) == 1
