@@ -57,6 +57,11 @@ class ReplyReader:
                 self.clear()
                 return reply
 
+    @property
+    def begun(self) -> bool:
+        """Whether some lines of a reply have come, and not the last."""
+        return bool(self._texts)
+
     def clear(self) -> None:
         """Forget the reply at hand."""
         self._code = b""
