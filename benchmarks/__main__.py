@@ -23,6 +23,8 @@ from benchmarks.progress import display
 from benchmarks.row import IDLE_USER, Plan, Row
 from benchmarks.rows import all_rows
 from benchmarks.runner import run, steps
+from benchmarks.systems import HOSTNAME
+from mailpost.tls.self_signed import make_self_signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -153,6 +155,7 @@ def _systems(options: Options, plan: Plan) -> tuple[list[System], str | None]:
             classes.append(PostfixDovecot)
     if not classes:
         raise BenchmarkError("there is nothing to measure")
+    make_self_signed(plan.programs, [HOSTNAME])
     systems = []
     for kind in classes:
         folder = plan.programs / kind.__name__.lower()

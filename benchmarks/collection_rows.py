@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from benchmarks import load, maildrop
 from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Sample, Unit
-from benchmarks.load import Mailing
+from benchmarks.load import TLS, Mailing
 from benchmarks.row import (
     IDLE_USER,
     LARGE_USER,
@@ -28,6 +28,14 @@ if TYPE_CHECKING:
     from benchmarks.systems import System
 
 LARGE = 1 << 20
+
+HOW = {
+    TLS.NONE: "",
+    TLS.IMPLICIT: ", TLS",
+    TLS.RESUMED: ", TLS tickets",
+    TLS.STLS: ", STLS",
+}
+"""What a title says of TLS. The version, cipher and group are the same for all (``pop3load.c``)."""
 
 
 def fill(system: System, users: range, letters: int, octets: int) -> None:
@@ -48,9 +56,10 @@ class Sessions(Row):
     letters = 5
     octets = 4096
 
-    def __init__(self, name: str) -> None:
-        title = f"login, STAT, QUIT over {self.connections} connections"
+    def __init__(self, name: str, tls: TLS = TLS.NONE) -> None:
+        title = f"login, STAT, QUIT over {self.connections} connections{HOW[tls]}"
         super().__init__(name, title, Unit.PER_SECOND, "session")
+        self._tls = tls
 
     def prepare(self, system: System, plan: Plan) -> None:
         """Put a few letters into every maildrop; log in once, so that passwords are known."""
@@ -61,12 +70,18 @@ class Sessions(Row):
     def measure(self, system: System, plan: Plan) -> Sample:
         """Count the sessions that were closed in order."""
         work = self._work(system, plan.seconds, plan)
-        details = {"sessions": work.done, "client_cpu": work.client_cpu / work.done}
+        if self._tls is TLS.RESUMED and not work.resumed:
+            raise BenchmarkError("no session was resumed")
+        details = {
+            "sessions": work.done,
+            "resumed": work.resumed / work.done,
+            "client_cpu": work.client_cpu / work.done,
+        }
         return Sample(work.done / work.seconds, work.server_cpu / work.done, details)
 
     def _work(self, system: System, seconds: float, plan: Plan) -> load.Work:
         program = load.compiled("pop3load", plan.programs)
-        arguments = load.pop3(system, SESSION_USER, self.connections)
+        arguments = load.pop3(system, SESSION_USER, self.connections, self._tls)
         with load.running(
             system, program, *arguments, "-s", seconds, "-e", self.letters, "sessions"
         ) as running:
@@ -78,10 +93,13 @@ class Retrieval(Row):
 
     connections = 4
 
-    def __init__(self, name: str, title: str, octets: int, window: int) -> None:
+    def __init__(
+        self, name: str, title: str, octets: int, window: int, tls: TLS = TLS.NONE
+    ) -> None:
         large = octets >= LARGE
         unit = Unit.MEGABYTES_PER_SECOND if large else Unit.PER_SECOND
-        super().__init__(name, title, unit, "RETR")
+        super().__init__(name, title + HOW[tls], unit, "RETR")
+        self._tls = tls
         self._octets = octets
         self._window = window
         self._letters = 20 if large else 500
@@ -102,7 +120,7 @@ class Retrieval(Row):
 
     def _work(self, system: System, seconds: float, plan: Plan) -> load.Work:
         program = load.compiled("pop3load", plan.programs)
-        arguments = load.pop3(system, self._first_user, self.connections)
+        arguments = load.pop3(system, self._first_user, self.connections, self._tls)
         window = ("-w", self._window, "-e", self._letters)
         with load.running(system, program, *arguments, *window, "-s", seconds, "retr") as running:
             return running.work()
@@ -158,9 +176,10 @@ class Idle(Row):
 
     others = 50
 
-    def __init__(self, name: str, sessions: int) -> None:
-        title = f"memory per idle session, of {sessions}"
+    def __init__(self, name: str, sessions: int, tls: TLS = TLS.NONE) -> None:
+        title = f"memory per idle session, of {sessions}{HOW[tls]}"
         super().__init__(name, title, Unit.KILOBYTES, "login")
+        self._tls = tls
         self._sessions = sessions
 
     def prepare(self, system: System, plan: Plan) -> None:
@@ -180,8 +199,8 @@ class Idle(Row):
             with ThreadPoolExecutor(os.cpu_count()) as few:
                 list(few.map(lambda user: maildrop.count(system, user), users))
         program = load.compiled("pop3load", plan.programs)
-        others = load.pop3(system, IDLE_USER, self.others)
-        measured = load.pop3(system, IDLE_USER + self.others, self._sessions)
+        others = load.pop3(system, IDLE_USER, self.others, self._tls)
+        measured = load.pop3(system, IDLE_USER + self.others, self._sessions, self._tls)
         with load.running(system, program, *others, "idle") as first:
             before, cpu = system.memory(), system.cpu_seconds()
             with load.running(system, program, *measured, "idle") as second:

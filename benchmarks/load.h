@@ -71,13 +71,13 @@ static double quantile(double part)
 }
 
 /* One line of JSON for the caller. */
-static void report(unsigned long done, double seconds, unsigned long octets)
+static void report(unsigned long done, double seconds, unsigned long octets, unsigned long resumed)
 {
     qsort(samples, samples_count, sizeof *samples, by_size);
     printf("{\"done\": %lu, \"seconds\": %.6f, \"octets\": %lu, \"p50\": %.9f, \"p99\": %.9f, "
-           "\"client_cpu\": %.6f}\n",
+           "\"client_cpu\": %.6f, \"resumed\": %lu}\n",
            done, seconds, octets, quantile(0.5), quantile(0.99),
-           seconds_of(CLOCK_PROCESS_CPUTIME_ID));
+           seconds_of(CLOCK_PROCESS_CPUTIME_ID), resumed);
     fflush(stdout);
 }
 

@@ -14,6 +14,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,18 @@ from benchmarks.systems import PASSWORD, USER_PREFIX, System, address, require
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LIBRARIES = {"pop3load": ("-lssl", "-lcrypto")}
 SOURCES = Path(__file__).resolve().parent
 LOAD_SECONDS = 900
+
+
+class TLS(Enum):
+    """How a POP3 session is encrypted, and how its handshake goes."""
+
+    NONE = ()
+    IMPLICIT = ("-t", "implicit")
+    RESUMED = ("-t", "implicit", "-r")
+    STLS = ("-t", "stls")
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,7 @@ class Work:
     p50: float
     p99: float
     client_cpu: float
+    resumed: int  # handshakes that resumed a session
     server_cpu: float
 
 
@@ -66,9 +78,13 @@ def compiled(name: str, folder: Path) -> Path:
     if not program.exists():
         source = str(SOURCES / f"{name}.c")
         command = ["cc", "-O2", "-std=c11", "-Wall", "-o", str(program), source]
+        command += LIBRARIES.get(name, ())
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
-            raise BenchmarkError(f"{name}.c cannot be compiled: {result.stderr.strip()}")
+            said = result.stderr.strip()
+            if "openssl/" in said:
+                said = "OpenSSL's headers are not installed (Debian: libssl-dev)"
+            raise BenchmarkError(f"{name}.c cannot be compiled: {said}")
     return program
 
 
@@ -147,9 +163,13 @@ def running(system: System, program: Path, *arguments: str | float) -> Iterator[
             process.kill()
 
 
-def pop3(system: System, first_user: int, connections: int) -> list[str | float]:
+def pop3(
+    system: System, first_user: int, connections: int, tls: TLS = TLS.NONE
+) -> list[str | float]:
     """Give the arguments that every mode of ``pop3load`` needs."""
+    implicit = tls in (TLS.IMPLICIT, TLS.RESUMED)
     return [
-        *("-p", system.pop3_port, "-u", USER_PREFIX, "-f", first_user, "-P", PASSWORD),
-        *("-c", connections),
+        *("-p", system.pop3s_port if implicit else system.pop3_port),
+        *("-u", USER_PREFIX, "-f", first_user, "-P", PASSWORD, "-c", connections),
+        *tls.value,
     ]

@@ -1,7 +1,7 @@
 """mailpost as it ships: one worker, durable, logging to a file, SMTP and POP3 on loopback.
 
-Nothing is tuned for the benchmark; only the ports are set. Loopback is exempt from the limits per
-address as it ships.
+Nothing is tuned for the benchmark; only the ports and the certificate are set. Loopback is exempt
+from the limits per address as it ships.
 """
 
 from __future__ import annotations
@@ -31,7 +31,16 @@ tls      = "none"
 [[listen]]
 protocol = "pop3"
 endpoint = "tcp:{pop3_port}:interface=127.0.0.1"
-tls      = "none"
+tls      = "starttls"
+
+[[listen]]
+protocol = "pop3"
+endpoint = "tcp:{pop3s_port}:interface=127.0.0.1"
+tls      = "implicit"
+
+[[certificate]]
+chain = "{certificate}"
+key   = "{key}"
 """
 
 # Connections over which a maildrop is stocked: the writer gathers what waits into one commit.
@@ -53,6 +62,9 @@ class Mailpost(System):
                 domain=DOMAIN,
                 smtp_port=self.smtp_port,
                 pop3_port=self.pop3_port,
+                pop3s_port=self.pop3s_port,
+                certificate=self.certificate,
+                key=self.key,
             )
         )
         cores = os.cpu_count() or 1

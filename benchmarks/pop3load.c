@@ -10,22 +10,37 @@
  *             with up to WINDOW commands under way
  *   idle      each connection logs in, asks STAT, and is silent
  *
+ * With -t it speaks TLS 1.3 with one cipher suite and one group, the same to every server: from the
+ * first octet (implicit), or after STLS. Each handshake is a full one unless -r asks to resume; then
+ * every connection has had a session before the work begins, and the server is told its ticket.
+ *
  * The caller can look at the server at two moments without disturbing it: the program prints
  * "ready" when all is prepared and waits for a line on standard input; then it works, prints one
  * line of JSON, waits for another line, and only then says QUIT.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <signal.h>
+
 #include "load.h"
 
 enum { BUFFER = 256 * 1024, LINE_LIMIT = 512, LOGINS_AT_ONCE = 32, SILENCE_MS = 120000 };
 
+enum tls { NO_TLS, IMPLICIT, STLS };
 enum mode { SESSIONS, RETR, IDLE };
 
 /* What the next octets answer. BODY and LISTING are inside a multi-line reply. */
-enum state { CLOSED, GREETING, USER, PASS, STAT, LIST, LISTING, PREPARED, REPLY, BODY, QUIT, BYE };
+enum state {
+    CLOSED, GREETING, UPGRADE, HANDSHAKE,
+    USER, PASS, STAT, LIST, LISTING, PREPARED, REPLY, BODY, QUIT, BYE
+};
 
 struct connection {
     int fd;
+    SSL *ssl;                       /* none in the clear */
+    SSL_SESSION *ticket;            /* the last one that the server gave */
     enum state state;
     char *buffer;
     size_t start, end;
@@ -37,6 +52,9 @@ struct connection {
 };
 
 static enum mode mode;
+static enum tls tls = NO_TLS;
+static bool resume;
+static SSL_CTX *context;
 static const char *user_prefix, *password;
 static int port, connections = 1, first_user = 0, window = 1;
 static long expected = -1;
@@ -46,7 +64,7 @@ static struct connection *all;
 static int epoll_fd, prepared, open_now, next_to_open;
 static bool running;
 static double started, deadline, finished;
-static unsigned long done, total_octets;
+static unsigned long done, total_octets, resumed;
 
 static int number_of(const struct connection *c)
 {
@@ -56,7 +74,8 @@ static int number_of(const struct connection *c)
 static void send_all(struct connection *c, const char *text, size_t length)
 {
     /* Commands are few and short: a socket that cannot take them is a server that does not read. */
-    ssize_t sent = send(c->fd, text, length, MSG_NOSIGNAL);
+    ssize_t sent = c->ssl != NULL ? SSL_write(c->ssl, text, (int)length)
+                                  : send(c->fd, text, length, MSG_NOSIGNAL);
     if (sent != (ssize_t)length)
         die("user %d: a command of %zu octets could not be sent: %s", number_of(c), length,
             sent < 0 ? strerror(errno) : "only in part");
@@ -93,16 +112,85 @@ static void ask_letters(struct connection *c)
     send_all(c, lines, length);
 }
 
+static void log_in(struct connection *c)
+{
+    command(c, USER, "USER %s%d\r\n", user_prefix, number_of(c));
+}
+
+static void shake_hands(struct connection *c)
+{
+    int result = SSL_do_handshake(c->ssl);
+    if (result != 1) {
+        if (SSL_get_error(c->ssl, result) != SSL_ERROR_WANT_READ)
+            die("user %d: no TLS: %s", number_of(c), ERR_reason_error_string(ERR_peek_error()));
+        return;
+    }
+    if (SSL_session_reused(c->ssl) && running)
+        resumed++;
+    if (tls == STLS)
+        log_in(c);
+    else
+        c->state = GREETING;
+}
+
+static void begin_tls(struct connection *c)
+{
+    if (fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0)
+        die("fcntl: %s", strerror(errno));
+    c->ssl = need(SSL_new(context));
+    SSL_set_app_data(c->ssl, c);
+    if (SSL_set_fd(c->ssl, c->fd) != 1)
+        die("no descriptor for TLS");
+    if (c->ticket != NULL && SSL_set_session(c->ssl, c->ticket) != 1)
+        die("user %d: the ticket cannot be used", number_of(c));
+    SSL_set_connect_state(c->ssl);
+    c->state = HANDSHAKE;
+    shake_hands(c);
+}
+
+static int keep_ticket(SSL *ssl, SSL_SESSION *ticket)
+{
+    struct connection *c = SSL_get_app_data(ssl);
+    SSL_SESSION_free(c->ticket);
+    c->ticket = ticket;
+    return 1;  /* it is ours now */
+}
+
+static void prepare_tls(void)
+{
+    signal(SIGPIPE, SIG_IGN);  /* a server may be gone before our close_notify comes */
+    context = need(SSL_CTX_new(TLS_client_method()));
+    if (SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) != 1 ||
+        SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) != 1 ||
+        SSL_CTX_set_ciphersuites(context, "TLS_AES_256_GCM_SHA384") != 1 ||
+        SSL_CTX_set1_groups_list(context, "X25519") != 1)
+        die("this OpenSSL has no TLS 1.3 with AES-256-GCM and X25519");
+    SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);  /* the +OK to QUIT is the end */
+    if (resume) {
+        SSL_CTX_set_session_cache_mode(context,
+                                       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_sess_set_new_cb(context, keep_ticket);
+    }
+}
+
 static void connect_one(struct connection *c)
 {
     c->fd = connect_loopback(port, epoll_fd, c);
     c->state = GREETING;
     c->start = c->end = 0;
     open_now++;
+    if (tls == IMPLICIT)
+        begin_tls(c);
 }
 
 static void close_one(struct connection *c)
 {
+    if (c->ssl != NULL) {
+        SSL_shutdown(c->ssl);
+        SSL_free(c->ssl);
+        ERR_clear_error();
+        c->ssl = NULL;
+    }
     close(c->fd);
     c->state = CLOSED;
     open_now--;
@@ -173,7 +261,15 @@ static void read_line(struct connection *c, const char *line)
         die("user %d: instead of +OK came: %s", number_of(c), line);
     switch (c->state) {
     case GREETING:
-        command(c, USER, "USER %s%d\r\n", user_prefix, number_of(c));
+        if (tls == STLS)
+            command(c, UPGRADE, "STLS\r\n");
+        else
+            log_in(c);
+        break;
+    case UPGRADE:
+        if (c->start != c->end)
+            die("user %d: octets in the clear after the reply to STLS", number_of(c));
+        begin_tls(c);
         break;
     case USER:
         c->begun = now();
@@ -277,11 +373,33 @@ static void consume(struct connection *c)
     c->end = left;
 }
 
-static void readable(struct connection *c)
+/* As recv, from within TLS: -1 with EAGAIN when there is nothing more for now. */
+static ssize_t receive_tls(struct connection *c)
 {
-    ssize_t got = recv(c->fd, c->buffer + c->end, BUFFER - c->end, MSG_DONTWAIT);
+    int got = SSL_read(c->ssl, c->buffer + c->end, (int)(BUFFER - c->end));
+    if (got > 0)
+        return got;
+    switch (SSL_get_error(c->ssl, got)) {
+    case SSL_ERROR_WANT_READ:
+        errno = EAGAIN;
+        return -1;
+    case SSL_ERROR_ZERO_RETURN:
+        return 0;
+    case SSL_ERROR_SYSCALL:
+        return -1;
+    default:
+        die("user %d: TLS: %s", number_of(c), ERR_reason_error_string(ERR_peek_error()));
+    }
+}
+
+/* Take what one read gives; false when there is nothing more for now. */
+static bool receive(struct connection *c)
+{
+    ssize_t got = c->ssl != NULL
+                      ? receive_tls(c)
+                      : recv(c->fd, c->buffer + c->end, BUFFER - c->end, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
+        return false;
     if (got < 0)
         die("user %d: recv: %s", number_of(c), strerror(errno));
     if (got > 0) {
@@ -292,6 +410,19 @@ static void readable(struct connection *c)
     } else {
         die("user %d: the server closed in the middle of a session", number_of(c));
     }
+    return got > 0;
+}
+
+static void readable(struct connection *c)
+{
+    if (c->state == HANDSHAKE) {
+        shake_hands(c);
+        if (c->state == HANDSHAKE)
+            return;
+    }
+    /* A read of TLS gives one record at most, and the socket does not tell of those read ahead. */
+    while (receive(c) && c->ssl != NULL)
+        ;
 }
 
 static void turn(void)
@@ -338,7 +469,7 @@ static void work(void)
 static void options(int argc, char **argv)
 {
     int option;
-    while ((option = getopt(argc, argv, "p:u:f:P:c:s:w:e:")) != -1)
+    while ((option = getopt(argc, argv, "p:u:f:P:c:s:w:e:t:r")) != -1)
         switch (option) {
         case 'p': port = atoi(optarg); break;
         case 'u': user_prefix = optarg; break;
@@ -348,12 +479,14 @@ static void options(int argc, char **argv)
         case 's': duration = atof(optarg); break;
         case 'w': window = atoi(optarg); break;
         case 'e': expected = atol(optarg); break;
+        case 't': tls = strcmp(optarg, "stls") == 0 ? STLS : IMPLICIT; break;
+        case 'r': resume = true; break;
         default: exit(2);
         }
     if (optind != argc - 1 || !port || !user_prefix || !password || connections < 1 ||
         window < 1 || window > 1024)
         die("usage: pop3load -p PORT -u PREFIX -f FIRST -P PASSWORD [-c CONNECTIONS] [-s SECONDS] "
-            "[-w WINDOW] [-e LETTERS] sessions|retr|idle");
+            "[-w WINDOW] [-e LETTERS] [-t implicit|stls] [-r] sessions|retr|idle");
     const char *name = argv[optind];
     if (strcmp(name, "sessions") == 0)
         mode = SESSIONS;
@@ -368,6 +501,8 @@ static void options(int argc, char **argv)
 int main(int argc, char **argv)
 {
     options(argc, argv);
+    if (tls != NO_TLS)
+        prepare_tls();
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     all = need(calloc((size_t)connections, sizeof *all));
     for (int i = 0; i < connections; i++)
@@ -377,10 +512,15 @@ int main(int argc, char **argv)
         open_all();
         while (prepared < connections)
             turn();
+    } else if (resume) {  /* a session each, for the first tickets */
+        for (int i = 0; i < connections; i++)
+            connect_one(&all[i]);
+        while (open_now > 0)
+            turn();
     }
     say_ready();
     work();
-    report(done, finished - started, total_octets);
+    report(done, finished - started, total_octets, resumed);
     wait_for_line();
     for (int i = 0; i < connections; i++)
         if (all[i].state == PREPARED)

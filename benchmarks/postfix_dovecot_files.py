@@ -77,7 +77,9 @@ state_dir = {folder}/state
 log_path = {folder}/dovecot.log
 protocols = pop3 lmtp
 listen = 127.0.0.1
-ssl = no
+ssl = yes
+ssl_cert = <{certificate}
+ssl_key = <{key}
 
 disable_plaintext_auth = no
 auth_mechanisms = plain
@@ -122,7 +124,8 @@ service pop3-login {{
     port = {pop3_port}
   }}
   inet_listener pop3s {{
-    port = 0
+    port = {pop3s_port}
+    ssl = yes
   }}
 }}
 service pop3 {{

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from benchmarks.collection_rows import LARGE, Idle, Opening, Retrieval, Sessions
 from benchmarks.figures import Target
 from benchmarks.intake_rows import Latency, intake
+from benchmarks.load import TLS
 
 if TYPE_CHECKING:
     from benchmarks.row import Plan, Row
@@ -33,6 +34,7 @@ def all_rows(plan: Plan) -> list[Row]:
     """Make every row of the table."""
     rows: list[Row] = [
         Idle("idle", plan.idle_sessions),
+        Idle("idle-tls", plan.idle_sessions, TLS.IMPLICIT),
         intake("intake-1", "4 KB letters over 1 connection", SMALL, 1),
         intake("intake-10", "4 KB letters over 10 connections", SMALL, 10),
         intake("intake-50", "4 KB letters over 50 connections", SMALL, 50),
@@ -42,9 +44,14 @@ def all_rows(plan: Plan) -> list[Row]:
         Latency("latency-p50", "p50"),
         Latency("latency-p99", "p99"),
         Sessions("sessions"),
+        Sessions("sessions-tls", TLS.IMPLICIT),
+        Sessions("sessions-resumed", TLS.RESUMED),
+        Sessions("sessions-stls", TLS.STLS),
         Retrieval("retr", "RETR of 4 KB, one by one", SMALL, 1),
         Retrieval("retr-pipelined", f"RETR of 4 KB, {WINDOW} at once", SMALL, WINDOW),
         Retrieval("retr-1mb", "RETR of 1 MB, one by one", LARGE, 1),
+        Retrieval("retr-tls", "RETR of 4 KB, one by one", SMALL, 1, TLS.IMPLICIT),
+        Retrieval("retr-1mb-tls", "RETR of 1 MB, one by one", LARGE, 1, TLS.IMPLICIT),
         *(Opening(letters, number) for number, letters in enumerate(plan.maildrops)),
     ]
     return [row.promising(TARGETS.get(row.name)) for row in rows]

@@ -221,7 +221,7 @@ int main(int argc, char **argv)
         turn(0);
     say_ready();
     double seconds = work();
-    report(done, seconds, done * letter_length);
+    report(done, seconds, done * letter_length, 0);
     wait_for_line();
     for (int i = 0; i < connections; i++) {
         say(&all[i], QUIT, "QUIT\r\n");

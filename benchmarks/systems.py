@@ -1,8 +1,8 @@
 """What the benchmark asks of a system under test, and how its servers are started and stopped.
 
-Every system serves SMTP and POP3 on loopback from a folder of its own, has the same users with the
-same password, and is driven through its public protocols only. Its servers run each under a
-keeper (:mod:`benchmarks.keeper`) and are stopped by its id, never by name.
+Every system serves SMTP, POP3 (with STLS) and POP3 over TLS on loopback from a folder of its own,
+has the same users with the same password, and is driven through its public protocols only. Its
+servers run each under a keeper (:mod:`benchmarks.keeper`) and are stopped by its id, never by name.
 """
 
 from __future__ import annotations
@@ -66,6 +66,10 @@ class System(ABC):
         self.users = users
         self.smtp_port = free_port()
         self.pop3_port = free_port()
+        self.pop3s_port = free_port()
+        # One pair for every system of the run, beside their folders: the same handshake for each.
+        self.certificate = folder.parent / "certificate.pem"
+        self.key = folder.parent / "key.pem"
         self.log = folder / "servers.log"
         self._keepers: list[subprocess.Popen[bytes]] = []
 
