@@ -5,7 +5,7 @@ Used by every room that listens. RFC 5321 §4.5.3.2 and RFC 1939 §3 name the sh
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class ConnectionLimits:
     """Counts connections, in all and per address.
 
     :param total: connections at a time.
-    :param per_address: connections at a time from one IP address.
+    :param per_address: connections at a time from one :func:`neighbourhood`.
     :param loopback_exempt: whether loopback (and UNIX sockets) may have as many as there are.
     """
 
@@ -49,21 +49,23 @@ class ConnectionLimits:
         if self._count >= self._total:
             return False
         if not self._exempt(address):
-            here = self._by_address.get(address, 0)
+            near = neighbourhood(address)
+            here = self._by_address.get(near, 0)
             if here >= self._per_address:
                 return False
-            self._by_address[address] = here + 1
+            self._by_address[near] = here + 1
         self._count += 1
         return True
 
     def release(self, address: str) -> None:
         """One that was admitted has gone."""
         self._count -= 1
-        here = self._by_address.get(address, 0)
+        near = neighbourhood(address)
+        here = self._by_address.get(near, 0)
         if here > 1:
-            self._by_address[address] = here - 1
+            self._by_address[near] = here - 1
         elif here:
-            del self._by_address[address]
+            del self._by_address[near]
 
     def _exempt(self, address: str) -> bool:
         return self._loopback_exempt and is_loopback(address)
@@ -72,6 +74,19 @@ class ConnectionLimits:
 def is_loopback(address: str) -> bool:
     """Whether a peer is on this machine: its IP address says so, or it has none (a UNIX socket)."""
     return not address or address == "127.0.0.1" or ip_address(address).is_loopback
+
+
+def neighbourhood(peer: str) -> str:
+    """Tell what counts as one address: in IPv6 that is a /64, which one machine can own whole."""
+    if ":" not in peer:
+        return peer
+    try:
+        address = IPv6Address(peer)
+    except ValueError:
+        return peer
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((address.packed[:8] + bytes(8), 64)))
 
 
 class IdleWatch(Generic[T]):

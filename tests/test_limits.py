@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from mailpost.limits import ConnectionLimits, IdleWatch
+from mailpost.limits import ConnectionLimits, IdleWatch, neighbourhood
 from tests.memory import pass_time
 
 
@@ -19,6 +19,16 @@ def test_per_address() -> None:
     limits.release("192.0.2.1")
     assert limits.admit("192.0.2.1")
     assert not limits.admit("192.0.2.1")
+
+
+def test_per_neighbourhood() -> None:
+    """All addresses of an IPv6 /64 count as one, as they come and as they go."""
+    limits = ConnectionLimits(per_address=2)
+    coming = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1"]
+    assert [limits.admit(address) for address in coming] == [True, True, False, True]
+    limits.release("2001:db8::1")
+    assert limits.admit("2001:db8::3")
+    assert not limits.admit("2001:db8::1")
 
 
 def test_in_all() -> None:
@@ -62,6 +72,24 @@ def test_nothing_is_left_over(steps: list[tuple[bool, str]]) -> None:
         limits.release(address)
     assert [limits.admit("192.0.2.9") for _ in range(4)] == [True] * 3 + [False]
     assert [limits.admit("::1") for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("", "", True),
+        ("a:path", "a:path", True),
+    ],
+)
+def test_neighbourhood(one: str, other: str, same: bool) -> None:  # noqa: FBT001 - a case
+    """An IPv6 /64 is one address, since one machine can have all of it."""
+    assert (neighbourhood(one) == neighbourhood(other)) is same
 
 
 class Watched:

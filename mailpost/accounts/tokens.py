@@ -33,8 +33,9 @@ from mailpost.accounts.introspection import (
     treq_client,
 )
 from mailpost.accounts.names import login_name
-from mailpost.accounts.turnstile import TooBusy, neighbourhood
+from mailpost.accounts.turnstile import TooBusy
 from mailpost.config import ConfigError
+from mailpost.limits import neighbourhood
 from mailpost.outcome import TemporaryFailure
 from mailpost.wire.sasl import TokenTerms
 

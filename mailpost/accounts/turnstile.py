@@ -7,13 +7,13 @@ and all of them together are bounded: when they are full, the longest gives up i
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
 from attrs import define
 from twisted.internet.defer import Deferred
 
+from mailpost.limits import neighbourhood
 from mailpost.outcome import TemporaryFailure
 
 if TYPE_CHECKING:
@@ -104,16 +104,3 @@ class Turnstile:
             self._count -= 1
             if not queue:
                 del self._queues[name]
-
-
-def neighbourhood(peer: str) -> str:
-    """Tell what counts as one address: in IPv6 that is a /64, which one machine can own whole."""
-    if ":" not in peer:
-        return peer
-    try:
-        address = ipaddress.IPv6Address(peer)
-    except ValueError:
-        return peer
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((address.packed[:8] + bytes(8), 64)))

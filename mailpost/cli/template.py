@@ -44,7 +44,7 @@ store = {store}
 # Connections at one time, all protocols together.
 # connections = 1000
 
-# Connections at one time from one address.
+# Connections at one time from one address; in IPv6 a /64 counts as one.
 # connections_per_address = 50
 
 # Whether this machine itself may have more than that.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError
 
-from mailpost.accounts.turnstile import TooBusy, Turnstile, neighbourhood
+from mailpost.accounts.turnstile import TooBusy, Turnstile
 from mailpost.outcome import TemporaryFailure
 
 from .book import Held, at_once
@@ -118,21 +118,3 @@ def test_every_check_is_answered_once(steps):
         held.finish()
     assert len(turnstile) == 0
     assert len(answers) == sum(step in "abc" for step in steps)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("192.0.2.1", "192.0.2.1", True),
-        ("192.0.2.1", "192.0.2.2", False),
-        ("2001:db8::1", "2001:db8::ffff:1", True),
-        ("2001:db8::1", "2001:db8:0:1::1", False),
-        ("::ffff:192.0.2.1", "192.0.2.1", True),
-        ("fe80::1%eth0", "fe80::2%eth0", True),
-        ("", "", True),
-        ("a:path", "a:path", True),
-    ],
-)
-def test_neighbourhood(one, other, same):
-    """An IPv6 /64 is one address, since one machine can have all of it."""
-    assert (neighbourhood(one) == neighbourhood(other)) is same
