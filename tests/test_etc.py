@@ -12,6 +12,7 @@ import pytest
 
 from mailpost import config
 from mailpost.cli import failures, template
+from mailpost.guard import GuardRules
 
 ETC = Path(__file__).parent.parent / "etc"
 
@@ -20,6 +21,7 @@ def test_every_file_is_looked_at():
     """A file that is added here is tested here."""
     assert {one.name for one in ETC.iterdir()} == {
         "classroom.toml",
+        "fail2ban",  # by test_guard.py, and below
         "mailpost.service",
         "mailpost.toml",
     }
@@ -95,6 +97,16 @@ def test_the_classroom():
     assert found.limits.errors_per_session >= 100
     assert {one.protocol for one in found.listen if one.cleartext} == {"pop3"}  # telnet has no TLS
     assert found.office.database == ETC / "mailpost.db"
+
+
+def test_the_jail():
+    """It uses the filter, and bears as many tries as the office's own guard does."""
+    jail = configparser.RawConfigParser()
+    jail.read(ETC / "fail2ban" / "jail.d" / "mailpost.conf")
+    found = jail["mailpost"]
+    assert (ETC / "fail2ban" / "filter.d" / f"{found['filter']}.conf").exists()
+    assert int(found["maxretry"]) >= GuardRules().guesses
+    assert set(found["port"].split(",")) >= {"25", "110", "465", "587", "995"}
 
 
 def test_the_unit():
