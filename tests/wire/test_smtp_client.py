@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailpost.wire import reply
+from mailpost.wire.login import Access, ProofGiven
 from mailpost.wire.path import Address
 from mailpost.wire.reply import Reply
-from mailpost.wire.sasl import MECHANISMS, start
+from mailpost.wire.sasl import MECHANISMS, Checks, start
 from mailpost.wire.sasl_client import Credentials
 from mailpost.wire.sasl_events import Accepted, Challenge, KeysAsked, Rejected
 from mailpost.wire.scram_keys import derive
+from mailpost.wire.smtp import Settings, SMTPServer
 from mailpost.wire.smtp_client import SMTPClient
 from mailpost.wire.smtp_client_events import (
     BeginTLS,
@@ -43,6 +45,8 @@ BOB = Recipient(Address("bob", "example.org"))
 NOBODY = Recipient(Address("nobody", "example.org"))
 BODY = b"Subject: tea\r\n\r\n.\r\n..dots\r\nAt five.\r\n"
 LOGIN = Credentials("alice", "open sesame")
+KEYS = derive(b"open sesame", b"salt" * 4, 4096)
+BINDINGS = {"tls-exporter": bytes(range(32))}
 
 
 def letter(*recipients, **more):
@@ -243,6 +247,50 @@ def test_a_letter_that_grows_too_large_is_refused_by_the_server():
     assert shell.ended == Ended(Reason.QUIT)
 
 
+class KeysOffice(SMTPOffice):
+    """Our own engine with SCRAM in it, and with a TLS that can be bound to."""
+
+    def __init__(self, *, tls):
+        super().__init__({})
+        self.heard = b""
+        access = Access(tls=tls, cleartext=False, checks=Checks.KEYS)
+        self.session = SMTPServer(Settings("post.example.org"), access)
+        self.session.bindings = lambda: BINDINGS
+        self.proofs = []
+        self.session.greet()
+        self.receive(b"")
+
+    def act(self, event):
+        match event:
+            case KeysAsked():
+                return self.session.give_keys([KEYS])
+            case ProofGiven(keys=keys):
+                self.proofs.append(keys)
+                return self.session.answer(reply.LOGGED_IN if keys else reply.BAD_LOGIN)
+        return super().act(event)
+
+
+@pytest.mark.parametrize(
+    ("tls", "mechanism"), [(True, b"SCRAM-SHA-256-PLUS"), (False, b"SCRAM-SHA-256")]
+)
+@settings(deadline=None, max_examples=20)
+@given(cuts())
+def test_scram_through_our_own_engine(tls, mechanism, at):
+    office = KeysOffice(tls=tls)
+    client = SMTPClient("c.example", tls=tls, bindings=BINDINGS if tls else {}, credentials=LOGIN)
+    shell = pump(Shell(client, [(letter(), BODY)]), office, at)
+    assert b"AUTH " + mechanism + b" " in shell.sent
+    assert office.proofs == [KEYS]
+    assert [body for _, _, body in office.kept] == [BODY]
+
+
+def test_a_wrong_password_by_scram():
+    client = SMTPClient("c.example", credentials=Credentials("alice", "guess"))
+    office = KeysOffice(tls=False)
+    assert pump(Shell(client), office).ended == Ended(Reason.LOGIN, reply.BAD_LOGIN)
+    assert office.proofs == [None]
+
+
 # The hello ----------------------------------------------------------------------------------------
 
 
@@ -311,9 +359,6 @@ def test_what_was_announced_before_tls_is_forgotten():
 
 
 # The login ----------------------------------------------------------------------------------------
-
-KEYS = derive(b"open sesame", b"salt" * 4, 4096)
-BINDINGS = {"tls-exporter": bytes(range(32))}
 
 
 class LoginScript(Script):
@@ -541,6 +586,73 @@ def test_no_piece_is_wanted_while_output_waits():
     assert client.next_event() == Ended(Reason.LOST)
 
 
+def test_a_refused_sender_is_the_outcome_of_all():
+    says = (b"220 a\r\n", b"250 a\r\n", b"550 5.7.1 not you\r\n", b"221 bye\r\n")
+    shell, office = scripted(*says, letters=[(letter(ALICE, BOB), BODY)])
+    assert replies(shell.done[0]) == [550, 550]
+    assert office.lines[3:] == [b"QUIT"]
+
+
+def test_a_refused_chunk_is_the_end_of_the_letter():
+    """No further piece is wanted, and RSET makes place for the next letter (RFC 3030 §2)."""
+    client = SMTPClient("c.example")
+    events = []
+
+    def hear(octets):
+        client.receive(octets)
+        while (event := client.next_event()) is not None:
+            events.append(event)
+        return client.take_output()
+
+    hear(b"220 a\r\n")
+    hear(b"250-a\r\n250-PIPELINING\r\n250 CHUNKING\r\n")
+    client.send(letter())
+    assert hear(b"").count(b"\r\n") == 2
+    hear(b"250 ok\r\n250 ok\r\n")
+    for _ in range(2):
+        assert isinstance(events.pop(), BodyWanted)
+        client.give(b"x\r\n")
+        assert client.take_output() == b"BDAT 3\r\nx\r\n"
+        hear(b"")
+    assert hear(b"452 4.3.1 full\r\n") == b""
+    assert isinstance(events[-1], BodyWanted)
+    client.give(b"nobody hears this\r\n", last=True)
+    assert client.take_output() == b""
+    assert hear(b"503 5.5.1 what\r\n") == b"RSET\r\n"
+    hear(b"250 ok\r\n")
+    assert [one.reply for one in events[-1].outcomes] == [Reply(452, "4.3.1", "full")]
+    client.quit()
+    assert client.take_output() == b"QUIT\r\n"
+
+
+def test_chunks_are_not_sent_without_end():
+    """With PIPELINING some may be unanswered; without it each awaits its reply."""
+    for extensions, most in ((b"250-PIPELINING\r\n", 8), (b"", 1)):
+        client = SMTPClient("c.example")
+        says = (b"220 a\r\n", b"250-a\r\n" + extensions + b"250 CHUNKING\r\n")
+        for said in says:
+            client.receive(said)
+            event = client.next_event()
+        assert isinstance(event, Ready)
+        client.send(letter())
+        for _ in range(2):
+            assert client.next_event() is None
+            client.take_output()
+            client.receive(b"250 ok\r\n")
+        given_ = 0
+        while isinstance(client.next_event(), BodyWanted):
+            client.give(b"x\r\n")
+            client.take_output()
+            given_ += 1
+        assert given_ == most
+
+
+def test_a_name_that_saslprep_forbids():
+    says = (b"220 a\r\n", b"250-a\r\n250 AUTH SCRAM-SHA-256\r\n", b"221 bye\r\n")
+    shell, _ = scripted(*says, credentials=Credentials("a\u202eb", "x"))
+    assert shell.ended.reason is Reason.LOGIN
+
+
 # Hostile servers ----------------------------------------------------------------------------------
 
 
@@ -560,6 +672,21 @@ def test_replies_out_of_place_end_the_session(says):
     shell, _ = scripted(*says, letters=[(letter(), BODY)])
     assert shell.ended.reason is Reason.PROTOCOL
     assert all(replies(done) == [None] for done in shell.done)
+
+
+def test_a_refused_rset_ends_the_session_with_its_outcomes_told():
+    says = (b"250 ok\r\n", b"250 ok\r\n", b"554 no\r\n", b"550 no RSET\r\n")
+    shell, _ = scripted(*HELLO, *says, letters=[(letter(), BODY)])
+    assert shell.ended.reason is Reason.PROTOCOL
+    assert replies(shell.done[0]) == [554]
+
+
+def test_lmtp_has_no_354_for_nobody():
+    """RFC 2033 §4.2: there would be no reply to wait for."""
+    says = (b"220 a\r\n", PIPELINED, b"250 ok\r\n", b"550 no\r\n", b"354 go\r\n")
+    shell, _ = scripted(*says, letters=[(letter(), BODY)], lmtp=True)
+    assert shell.ended.reason is Reason.PROTOCOL
+    assert replies(shell.done[0]) == [550]
 
 
 _SAID = st.sampled_from(
