@@ -38,6 +38,8 @@ from mailpost.wire.session import Event, OutputWaiting, SessionEnded
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from mailpost.guard import Guard
+
 _log = Logger(namespace="mailpost.connection")
 
 
@@ -84,6 +86,10 @@ class Connection(Protocol):
         """The peer was silent for too long: say so and end the session."""
         raise NotImplementedError
 
+    def turn_away(self) -> SessionEnded:
+        """Say that the peer is banned, and end the session before its greeting."""
+        raise NotImplementedError
+
     def close_down(self) -> SessionEnded:
         """The office closes: say so and end the session."""
         raise NotImplementedError
@@ -108,6 +114,8 @@ class Connection(Protocol):
                 self.session.transcript = self._transcribe
             self.greet()
             self.flush()
+        elif self.factory.banned(self.peer):
+            self.end(self.turn_away())
         else:
             self.end(self.refuse())
 
@@ -325,11 +333,13 @@ class ConnectionFactory(Factory):
     :param limits: shared by all listeners.
     :param idle_seconds: how long a peer may be silent.
     :ivar security: what of TLS is offered here.
+    :ivar guard: who is banned; None: nobody.
     :ivar transcripts: whether every line of every session is logged (at debug, secrets masked).
     """
 
     transcripts = False
     security = Security()
+    guard: Guard | None = None
 
     def __init__(self, clock: IReactorTime, limits: ConnectionLimits, idle_seconds: float) -> None:
         self.clock = clock
@@ -356,9 +366,13 @@ class ConnectionFactory(Factory):
         """A new connection with a new session."""
         raise NotImplementedError
 
+    def banned(self, peer: str) -> bool:
+        """Whether a peer is banned for its wrong logins."""
+        return self.guard is not None and self.guard.banned(peer)
+
     def arrive(self, connection: Connection) -> bool:
         """Whether this one may stay."""
-        if not self.limits.admit(connection.peer):
+        if self.banned(connection.peer) or not self.limits.admit(connection.peer):
             return False
         self.connections.add(connection)
         self.idle.touch(connection)

@@ -26,6 +26,7 @@ from mailpost.accounts.portal import make_portal
 from mailpost.accounts.tokens import make_checker
 from mailpost.collection import POP3Factory
 from mailpost.connection import Security
+from mailpost.guard import Guard
 from mailpost.intake import LMTPFactory, SMTPFactory, SubmissionFactory
 from mailpost.limits import ConnectionLimits
 from mailpost.proxied import ProxiedFactory
@@ -175,6 +176,7 @@ class PostOffice(Service):
         portal = self._portal or make_portal(
             store, config.office, in_thread, self._checkers, self._token_checker()
         )
+        guard = Guard(reactor)
         limits = ConnectionLimits(
             config.limits.connections,
             config.limits.connections_per_address,
@@ -186,6 +188,7 @@ class PostOffice(Service):
         for door in self.doors:
             room = self._room(door.listen.protocol, store, portal, limits)
             room.transcripts = self._transcripts
+            room.guard = guard
             door.open_to(room, self._tls if door.listen.tls != "none" else None, reactor)
             _log.info("{protocol} on {where}", protocol=door.listen.protocol, where=door.where)
 

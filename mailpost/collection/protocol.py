@@ -66,6 +66,10 @@ class POP3Connection(Connection):
         """-ERR in place of the greeting."""
         return self.session.end(reply.POP_TOO_MANY_CONNECTIONS, orderly=True)
 
+    def turn_away(self) -> SessionEnded:
+        """-ERR [SYS/TEMP]: with [AUTH] a client would ask its user for another password (RFC 3206)."""
+        return self.session.end(reply.POP_BANNED, orderly=True)
+
     def give_up(self) -> SessionEnded:
         """After too long a silence; nothing is deleted (RFC 1939 §3)."""
         return self.session.end(reply.POP_IDLE)

@@ -85,6 +85,10 @@ class SMTPConnection(Connection):
         """421, before the greeting."""
         return self.session.end(reply.TOO_MANY_CONNECTIONS, orderly=True)
 
+    def turn_away(self) -> SessionEnded:
+        """421, since a relay that shares the address may bring its letters later."""
+        return self.session.end(reply.BANNED, orderly=True)
+
     def give_up(self) -> SessionEnded:
         """421, after too long a silence."""
         return self.session.end(reply.IDLE)

@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from mailpost.collection.protocol import IDLE_SECONDS
+from mailpost.guard import Guard, GuardRules
 from mailpost.limits import MAX_BUFFERED, ConnectionLimits
 from mailpost.outcome import TemporaryFailure
 from tests.memory import BUFFER, SEGMENT, pass_time
@@ -161,6 +162,16 @@ def test_too_many_connections() -> None:
     second = office.peer(inside=False)
     assert second.heard() == b"-ERR [SYS/TEMP] too many connections, try again later\r\n"
     assert not second.connected
+
+
+def test_who_is_banned() -> None:
+    """Not [AUTH], at which a client would ask its user for another password (RFC 3206)."""
+    office = Office()
+    guard = office.factory.guard = Guard(office.clock, GuardRules(guesses=1))
+    guard.wrong("192.0.2.1", "alice", b"1")
+    banned = office.peer(inside=False)
+    assert banned.heard().startswith(b"-ERR [SYS/TEMP] too many wrong logins from your address")
+    assert not banned.connected
 
 
 def test_a_million_commands_whose_replies_are_not_read() -> None:

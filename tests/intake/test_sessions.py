@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailpost.envelope import Destination
+from mailpost.guard import Guard, GuardRules
 from mailpost.intake.protocol import IDLE_SECONDS, new_trace
 from mailpost.limits import ConnectionLimits
 from mailpost.outcome import Delivered, TryLater
@@ -191,6 +192,22 @@ def test_refused_without_having_left_anything() -> None:
     assert len(office.factory.connections) == 1
     refused.leave()
     assert len(office.factory.connections) == 1
+
+
+def test_who_is_banned() -> None:
+    """421 in place of the greeting, for the ban's time; others come in, and who is in stays."""
+    office = Office()
+    guard = office.factory.guard = Guard(office.clock, GuardRules(guesses=2, ban=60))
+    before = office.peer()
+    for password in (b"1", b"2"):
+        guard.wrong("192.0.2.1", "alice", password)
+    banned = office.peer(greeted=False)
+    assert banned.heard().startswith(b"421 4.7.0 too many wrong logins from your address")
+    assert not banned.connected
+    assert before.connected
+    office.peer("192.0.2.2")
+    pass_time(office.clock, 60)
+    office.peer()
 
 
 def test_an_ipv4_peer_at_a_socket_for_both() -> None:
