@@ -51,12 +51,15 @@ class Credentials:
     """Who logs in, and with what.
 
     :ivar token: a bearer token; ``""`` for none.
+    :ivar mechanisms: those that may be used. A server may keep keys for some passwords and offer SCRAM for
+        all; nothing weaker is tried by itself after a refusal, so say PLAIN alone where that is known.
     :raises ValueError: a control character that would end a field, or what is no token.
     """
 
     name: str
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    mechanisms: tuple[str, ...] = MECHANISMS
 
     def __post_init__(self) -> None:
         if not self.name or _FORBIDDEN.search(self.name + self.password):
@@ -82,6 +85,7 @@ def choose(
         has = credentials.token if mechanism in _TOKENS else credentials.password
         if (
             mechanism in offered
+            and mechanism in credentials.mechanisms
             and has
             and (cleartext or mechanism not in CLEARTEXT)
             and (bindings or mechanism != _PLUS)

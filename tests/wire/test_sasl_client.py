@@ -147,6 +147,8 @@ def test_the_binding_is_in_the_last_message():
         (Credentials("a", token="t"), True, {}, "OAUTHBEARER"),
         (Credentials("a", token="t"), False, {}, None),
         (Credentials("a"), True, {}, None),
+        (Credentials("a", "x", mechanisms=("LOGIN", "PLAIN")), True, BINDINGS, "PLAIN"),
+        (Credentials("a", "x", mechanisms=("PLAIN",)), False, BINDINGS, None),
     ],
 )
 def test_the_strongest_that_the_credentials_allow(credentials, cleartext, bindings, chosen):
