@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import signal
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.cred import credentials, strcred
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
 _log = Logger(namespace="mailpost.tap")
+
+_FAILED = 1
 
 
 class Options(usage.Options, strcred.AuthOptionMixin):
@@ -57,10 +63,20 @@ def makeService(options: Options) -> IService:
         checkers=options.get("credCheckers") or (),
         transcripts=bool(options["verbose"]),
     )
-    office.opened.addErrback(_could_not_open, reactor)
+    office.opened.addCallbacks(
+        lambda _: signal.signal(signal.SIGHUP, partial(_reload, office, reactor)),
+        partial(_could_not_open, reactor),
+    )
     return office
 
 
-def _could_not_open(failure: Failure, reactor: Any) -> None:
+def _reload(office: PostOffice, reactor: Any, *_: object) -> None:
+    reactor.callFromThread(office.reload)  # what is wrong is in the log
+
+
+def _could_not_open(reactor: Any, failure: Failure) -> None:
     _log.critical("the office cannot open: {why}", why=failure.getErrorMessage())
+    # twistd has no status of its own for this, and ends with 0: a supervisor would take it for success.
+    # At the very end, so that the shutdown is in order and the pid file is gone.
+    atexit.register(os._exit, _FAILED)
     reactor.callWhenRunning(reactor.stop)

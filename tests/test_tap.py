@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -126,7 +127,9 @@ def test_verbose(file: Path) -> None:
 def test_an_office_that_cannot_open(
     file: Path, monkeypatch: pytest.MonkeyPatch, log: Logbook
 ) -> None:
-    """Where the office cannot open it says why, and the process ends."""
+    """Where the office cannot open it says why, and the process ends with a status that tells of it."""
+    at_exit: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(tap.atexit, "register", lambda *call: at_exit.append(call))
 
     class Reactor:
         stop = "stop"
@@ -142,4 +145,5 @@ def test_an_office_that_cannot_open(
     office: Any = tap.makeService(options("--config", str(file)))
     office.opened.errback(Failure(OSError("no room")))
     assert reactor.asked == ["stop"]
+    assert at_exit == [(os._exit, 1)]
     assert log.lines("the office") == ["the office cannot open: no room"]

@@ -13,7 +13,7 @@ import pytest
 
 from .dialogue import POP3, SMTP
 from .maildrop import only_letter
-from .office import PASSWORD, PATIENCE, await_greeting, free_ports
+from .office import PASSWORD, PATIENCE, attempts, await_greeting, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,6 +52,50 @@ def test_twistd_from_any_folder(make_office: Callable[..., Office], elsewhere: P
     assert office.stop() in {0, -signal.SIGTERM}
     assert "closed" in office.log
     assert list(elsewhere.iterdir()) == []
+
+
+def test_twistd_reads_certificates_again(
+    make_office: Callable[..., Office], elsewhere: Path
+) -> None:
+    """SIGHUP has the certificates read again under twistd too, and the office goes on."""
+    office = make_office()
+    with office.config.open("a") as file:
+        file.write('[[certificate]]\nchain = "certificate.pem"\nkey = "key.pem"\n')
+    twistd = [TWISTD, "-n", "--pidfile=", "mailpost", "--config", str(office.config)]
+    office.start(twistd, cwd=elsewhere)
+    before = len(office.log)
+    assert office.process is not None
+    office.process.send_signal(signal.SIGHUP)
+    for _ in attempts():
+        if "certificate" in office.log[before:]:
+            break
+    letter_goes_through(office, office.newcomer())
+
+
+@pytest.mark.parametrize("why", ["port", "store"])
+def test_twistd_that_cannot_open_fails(
+    make_office: Callable[..., Office], elsewhere: Path, why: str
+) -> None:
+    """A port in use, or a store that is none: twistd says so, ends, and its status is not that of success."""
+    office = make_office()
+    if why == "port":
+        office.start()
+        told = "in use"
+    else:
+        (office.folder / "mailpost.db").write_bytes(b"this is no database" * 500)
+        told = "the office cannot open"
+    pid_file = elsewhere / "twistd.pid"
+    ended = subprocess.run(
+        [TWISTD, "-n", f"--pidfile={pid_file}", "mailpost", "--config", str(office.config)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        cwd=elsewhere,
+    )
+    assert ended.returncode == 1, ended.stdout
+    assert told in ended.stdout
+    assert not pid_file.exists()
 
 
 def test_serve_from_any_folder(make_office: Callable[..., Office], elsewhere: Path) -> None:
