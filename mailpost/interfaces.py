@@ -110,6 +110,19 @@ class ISnapshot(Interface):
         """Release the lock. Harmless when repeated. Nothing is deleted by it."""
 
 
+class IDowngrading(ISnapshot):
+    """An open maildrop that has its letters for clients without UTF8, too (RFC 6856 §2).
+
+    A snapshot that does not provide it is handed out as it is.
+    """
+
+    def downgrade() -> None:
+        """From here on letters are given, and counted in ``sizes``, for a peer that did not say UTF8.
+
+        Called once at most, before anything else is asked.
+        """
+
+
 class IPieces(Interface):
     """A letter too large to be held in memory, read piece by piece."""
 

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from mailpost.accounts.entrance import Entrance
 from mailpost.collection.login_delay import LoginDelay
 from mailpost.connection import Connection, ConnectionFactory
+from mailpost.interfaces import IDowngrading
 from mailpost.limits import ConnectionLimits
 from mailpost.outcome import MaildropInUse, TemporaryFailure
 from mailpost.wire import reply
@@ -149,6 +150,8 @@ class POP3Connection(Connection):
                 snapshot.close()
         elif answer is None:
             self.factory.delay.came(name)
+            if not self.session.utf8 and IDowngrading.providedBy(snapshot):
+                snapshot.downgrade()  # RFC 6856 §2
             self.snapshot = snapshot
             self.session.admit(snapshot, name)
         else:

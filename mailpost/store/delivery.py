@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from mailpost.interfaces import IDelivery, ILetterDraft
 from mailpost.outcome import Delivered, Outcome, TemporaryFailure
-from mailpost.store import schema
+from mailpost.store import plain, schema
 from mailpost.store.errors import DiskFull
 from mailpost.store.parcelstream import ParcelStream
 from mailpost.store.posting import Post
@@ -115,12 +115,28 @@ class Draft:
         )
         if self._parcel is None:
             self._chunks = []
+            if traits.utf8:
+                return Deferred.fromCoroutine(self._commit_utf8(post))
             return self._delivery.ledger.submit(post)
         return Deferred.fromCoroutine(self._commit_parcel(self._parcel, post))
+
+    async def _commit_utf8(self, post: Post) -> Sequence[Outcome]:
+        assert post.body is not None
+        try:
+            measured = self._delivery.defer_to_thread(plain.of_body, post.body, post.extra)
+            post.plain = await measured
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing was kept
+            return post.refused(_trouble(error))
+        return await self._delivery.ledger.submit(post)
 
     async def _commit_parcel(self, parcel: ParcelStream, post: Post) -> Sequence[Outcome]:
         try:
             post.digest = await parcel.keep()
+            if post.flags & schema.UTF8:
+                parcels = self._delivery.parcels
+                post.plain = await self._delivery.defer_to_thread(
+                    plain.of_parcel, parcels, parcel.name, post.extra
+                )
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing was kept
             parcel.discard()
             return post.refused(_trouble(error))

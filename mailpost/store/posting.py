@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mailpost.envelope import Copy
+    from mailpost.store.plain import Plain
 
 DELIVERED = Delivered()
 NO_SUCH_USER = Refused(reply.NO_SUCH_USER, "its maildrop has been removed")
@@ -37,6 +38,7 @@ class Post(Operation["Sequence[Outcome]"]):
     :ivar body: the letter's octets; None where ``parcel`` names the file that has them.
     :ivar extra: octets that collection adds: 2 where the final CRLF is missing.
     :ivar digest: SHA-256 of the octets; of a body it is taken here.
+    :ivar plain: what the body is for a peer without UTF8, where that was asked; else None.
     :ivar in_doubt: it was refused, and might be found in the store after a crash all the same.
     :ivar checked: a maildrop was missing: see which.
     """
@@ -53,6 +55,7 @@ class Post(Operation["Sequence[Outcome]"]):
         "in_doubt",
         "octets",
         "parcel",
+        "plain",
         "reverse_path",
         "trace",
     )
@@ -81,6 +84,7 @@ class Post(Operation["Sequence[Outcome]"]):
         self.atomic = atomic
         self.digest = b""
         self.parcel: str | None = None
+        self.plain: Plain | None = None
         self.checked = False
         self.in_doubt = False
 
@@ -118,7 +122,8 @@ class Post(Operation["Sequence[Outcome]"]):
         for copy in copies:
             postmark = copy.postmark
             octets = len(postmark) + self.octets + self.extra
-            values += (copy.maildrop, octets, self.arrived, postmark)
+            plain = None if self.plain is None else self.plain.below(postmark)
+            values += (copy.maildrop, octets, plain, self.arrived, postmark)
             values += self._letter(len(copies)) if first else FURTHER_COPY
             first = False
         return outcomes

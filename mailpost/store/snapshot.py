@@ -6,33 +6,34 @@ read in one hop to a thread, and handed out from memory once each; an idle sessi
 
 from __future__ import annotations
 
-import os
+from array import array
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from mailpost.interfaces import IPieces, ISnapshot
+from mailpost.interfaces import IDowngrading
 from mailpost.outcome import TemporaryFailure
 from mailpost.store import schema, sql
+from mailpost.store.pieces import Parcelled, Pieces, PlainPieces
 from mailpost.store.views import LetGo
+from mailpost.wire.downgrade import downgraded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import apsw
 
+    from mailpost.interfaces import IPieces
     from mailpost.store.ledger import Ledger
     from mailpost.store.locks import LockFile
     from mailpost.store.parcels import Parcels
     from mailpost.store.readers import Readers
     from mailpost.store.views import Places
 
-T = TypeVar("T")
 AHEAD = 256 * 1024  # octets to read ahead
 LETTERS = 64  # letters to read ahead, at most
-PIECE = 256 * 1024
 ALONE = 64 * 1024  # a letter larger than this is not read ahead with others
 
 
@@ -67,11 +68,11 @@ class Room:
         self.let_go = let_go
 
 
-@implementer(ISnapshot)
+@implementer(IDowngrading)
 class Snapshot:
     """An open maildrop."""
 
-    __slots__ = ("_ahead", "_maildrop", "_open", "_places", "_room", "_view", "sizes")
+    __slots__ = ("_ahead", "_maildrop", "_open", "_places", "_plain", "_room", "_view", "sizes")
 
     def __init__(self, room: Room, maildrop: int, view: int, places: Places) -> None:
         self._room = room
@@ -81,6 +82,16 @@ class Snapshot:
         self.sizes = places.sizes
         self._ahead: dict[int, bytes] | None = None
         self._open = True
+        self._plain = False
+
+    def downgrade(self) -> None:
+        """From here on letters are given and counted for a peer without UTF8."""
+        if not self._places.plain:
+            return
+        self._plain = True
+        plain = self._places.plain
+        numbers = self._places.numbers
+        self.sizes = array("q", map(plain.get, numbers, self._places.sizes))
 
     def uidl(self, index: int) -> bytes:
         """The unique-id of a letter: the store's epoch, the maildrop, the number."""
@@ -93,6 +104,9 @@ class Snapshot:
     def fetch(self, index: int) -> bytes | Deferred[bytes | IPieces]:
         """A letter as it is to be sent."""
         number = self._places.numbers[index]
+        if self._plain and number in self._places.plain:
+            alone = self._room.readers.defer(read_plain, self._maildrop, number)
+            return alone.addCallback(self._take_plain)
         if self._ahead is not None:
             letter = self._ahead.pop(number, None)
             if letter is not None:
@@ -103,12 +117,12 @@ class Snapshot:
             alone = self._room.readers.defer(read_one, self._maildrop, number)
             return alone.addCallback(self._take_one)
         numbers = self._places.numbers[index : last + 1]
-        sizes = self.sizes[index : last + 1]
+        sizes = self._places.sizes[index : last + 1]  # as the rows have them
         reading = self._room.readers.defer(read_ahead, self._maildrop, numbers, sizes)
         return reading.addCallback(self._take, number)
 
     def _last_ahead(self, index: int) -> int:
-        sizes = self.sizes
+        sizes = self._places.sizes
         octets = sizes[index]
         last = index
         end = min(len(sizes), index + LETTERS)
@@ -129,6 +143,9 @@ class Snapshot:
     def _take_one(self, letter: bytes | Parcelled) -> bytes | IPieces:
         return letter if isinstance(letter, bytes) else Pieces(self._room, letter)
 
+    def _take_plain(self, letter: bytes | Parcelled) -> bytes | IPieces:
+        return letter if isinstance(letter, bytes) else PlainPieces(self._room, letter)
+
     def let_go(self, indexes: Sequence[int]) -> Deferred[None]:
         """Delete these letters from this view, in one synced transaction."""
         if not indexes:
@@ -146,14 +163,6 @@ class Snapshot:
             self._open = False
             self._ahead = None
             self._room.locks.free(self._view)
-
-
-class Parcelled(NamedTuple):
-    """A letter whose body is a parcel: what goes before, its name, what goes after."""
-
-    postmark: bytes
-    name: str
-    end: bytes
 
 
 def read_ahead(
@@ -179,56 +188,20 @@ def read_ahead(
 
 def read_one(db: apsw.Connection, maildrop: int, number: int) -> bytes | Parcelled:
     """One letter."""
+    letter, body = _read(db, maildrop, number)
+    return letter if body is None else letter.postmark + body + letter.end
+
+
+def read_plain(db: apsw.Connection, maildrop: int, number: int) -> bytes | Parcelled:
+    """One letter for a peer without UTF8; a parcel is downgraded while it is read."""
+    letter, body = _read(db, maildrop, number)
+    return letter if body is None else downgraded(letter.postmark) + downgraded(body + letter.end)
+
+
+def _read(db: apsw.Connection, maildrop: int, number: int) -> tuple[Parcelled, bytes | None]:
     row = db.execute(sql.LETTER, (maildrop, number)).get
     if row is None:
         raise TemporaryFailure("the letter is not in the store any more")
     postmark, body, flags, parcel = row
     end = b"\r\n" if flags & schema.NO_FINAL_CRLF else b""
-    return Parcelled(postmark, parcel, end) if body is None else postmark + body + end
-
-
-@implementer(IPieces)
-class Pieces:
-    """A letter too large to be held in memory, read piece by piece in a thread."""
-
-    __slots__ = ("_closed", "_end", "_file", "_name", "_postmark", "_reading", "_room")
-
-    def __init__(self, room: Room, letter: Parcelled) -> None:
-        self._room = room
-        self._postmark, self._name, self._end = letter
-        self._file = -1
-        self._closed = False
-        self._reading = False
-
-    def read(self) -> Deferred[bytes]:
-        """The next octets; ``b""`` after the last."""
-        self._reading = True
-        return self._room.in_thread(self._read).addBoth(self._rest)
-
-    def close(self) -> None:
-        """Read no further."""
-        self._closed = True
-        if self._file >= 0 and not self._reading:
-            os.close(self._file)
-            self._file = -1
-
-    def _rest(self, read: T) -> T:
-        self._reading = False
-        if self._closed:
-            self.close()
-        return read
-
-    def _read(self) -> bytes:
-        if self._closed:
-            raise TemporaryFailure("the letter is read no further")
-        try:
-            if self._file < 0:
-                self._file = self._room.parcels.open(self._name)
-            piece = os.read(self._file, PIECE)
-        except OSError as error:
-            raise TemporaryFailure(f"parcel {self._name} cannot be read: {error}") from error
-        if self._postmark:
-            piece, self._postmark = self._postmark + piece, b""
-        if not piece:
-            piece, self._end = self._end, b""
-        return piece
+    return Parcelled(postmark, parcel, end), body

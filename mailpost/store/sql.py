@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 # Delivering ---------------------------------------------------------------------------------------
 OPEN_MAILDROPS = "SELECT maildrop FROM maildrop WHERE closed = 0 AND maildrop IN (VALUES (?))"
 POST = (
-    "INSERT INTO posting (maildrop, entry_octets, arrived, postmark,"
+    "INSERT INTO posting (maildrop, entry_octets, plain, arrived, postmark,"
     " trace, reverse_path, octets, flags, copies, parcel, digest, body)"
-    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 POSTING = (
     # A row is one copy; the first copy of a letter brings the letter itself, the others have NULLs.
-    """CREATE TEMP VIEW posting AS SELECT e.maildrop, e.octets AS entry_octets, e.arrived, e.postmark,
-        l.trace, l.reverse_path, l.octets, l.flags, l.copies, l.parcel, l.digest, b.octets AS body
+    """CREATE TEMP VIEW posting AS SELECT e.maildrop, e.octets AS entry_octets, e.plain, e.arrived,
+        e.postmark, l.trace, l.reverse_path, l.octets, l.flags, l.copies, l.parcel, l.digest, b.octets AS body
         FROM entry e JOIN letter l ON l.letter = e.letter LEFT JOIN body b ON b.letter = e.letter""",
     """CREATE TEMP TRIGGER post INSTEAD OF INSERT ON posting BEGIN
         SELECT RAISE(ABORT, 'no such maildrop') WHERE NOT EXISTS
@@ -36,9 +36,9 @@ POSTING = (
             WHERE NEW.trace IS NOT NULL;
         INSERT INTO body (letter, octets)
             SELECT last_insert_rowid(), NEW.body WHERE NEW.body IS NOT NULL;
-        INSERT INTO entry (maildrop, number, letter, octets, arrived, postmark)
+        INSERT INTO entry (maildrop, number, letter, octets, plain, arrived, postmark)
             SELECT maildrop, next, (SELECT max(letter) FROM letter),
-                NEW.entry_octets, NEW.arrived, NEW.postmark
+                NEW.entry_octets, NEW.plain, NEW.arrived, NEW.postmark
             FROM maildrop WHERE maildrop = NEW.maildrop;
         UPDATE maildrop SET next = next + 1, letters = letters + 1, octets = octets + NEW.entry_octets
             WHERE maildrop = NEW.maildrop;
@@ -52,6 +52,8 @@ LOOK = (
     "SELECT (SELECT json_group_array(number) FROM exception WHERE view = ?),"
     " (SELECT json_group_object(e.number, e.uidl) FROM view v JOIN entry e ON e.maildrop = v.maildrop"
     " AND e.number > v.floor AND e.uidl IS NOT NULL WHERE v.view = ?),"
+    " (SELECT json_group_object(e.number, e.plain) FROM view v JOIN entry e ON e.maildrop = v.maildrop"
+    " AND e.number > v.floor AND e.plain IS NOT NULL WHERE v.view = ?),"
     " json_group_array(number), json_group_array(octets) FROM (SELECT e.number, e.octets FROM view v"
     " JOIN entry e ON e.maildrop = v.maildrop AND e.number > v.floor WHERE v.view = ?"
     " ORDER BY e.number LIMIT ?)"

@@ -28,12 +28,14 @@ class Places(NamedTuple):
     :ivar sizes: their octets as collection sends them.
     :ivar overrides: unique-ids that were not made here, by number.
     :ivar exceptions: how many the view lists.
+    :ivar plain: by number, the octets of letters that have another form for a peer without UTF8.
     """
 
     numbers: Sequence[int]
     sizes: Sequence[int]
     overrides: Mapping[int, str]
     exceptions: int
+    plain: Mapping[int, int]
 
 
 def look(db: apsw.Connection, view: int, limit: int = EVERYTHING) -> Places:
@@ -41,14 +43,15 @@ def look(db: apsw.Connection, view: int, limit: int = EVERYTHING) -> Places:
 
     All of it is one row, of one moment: a hundred thousand letters keep no other thread from running.
     """
-    excepted, uidls, listed, octets = sql.told(db, sql.LOOK, (view, view, view, limit))
+    excepted, uidls, plain, listed, octets = sql.told(db, sql.LOOK, (*[view] * 4, limit))
     if excepted:
         exceptions = frozenset(excepted)
         kept = [place for place, number in enumerate(listed) if number not in exceptions]
         listed = [listed[place] for place in kept]
         octets = [octets[place] for place in kept]
     overrides = {int(number): uidl for number, uidl in uidls.items()}
-    return Places(_numbers(listed), array("q", octets), overrides, len(excepted))
+    sizes = {int(number): size for number, size in plain.items()}
+    return Places(_numbers(listed), array("q", octets), overrides, len(excepted), sizes)
 
 
 def _numbers(listed: Sequence[int]) -> Sequence[int]:

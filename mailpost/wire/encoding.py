@@ -1,12 +1,12 @@
 """One header field with UTF-8, said in US-ASCII (RFC 6857 §3, RFC 2047, RFC 2231).
 
 * Addresses keep their names, as encoded words. An address that cannot be written in US-ASCII becomes an
-  empty group whose name shows it (§3.1.8): it can be read, and cannot be answered by mistake. A domain
+  empty group whose name shows it: it can be read, and cannot be answered by mistake. A domain
   alone becomes A-labels.
 * Parameters of MIME fields are encoded as RFC 2231 has it.
-* Of Received, a FOR clause with UTF-8 is dropped (§3.1.10 there).
+* Of Received, a FOR clause with UTF-8 is dropped.
 * What names letters or mailboxes for programs (Message-ID, References, Return-Path) goes into a field
-  ``Downgraded-``, encoded, since no program could use it (§3.1.11).
+  ``Downgraded-``, encoded, since no program could use it.
 * Everything else is text: words with UTF-8 become encoded words.
 """
 
@@ -76,7 +76,8 @@ def _for(clause: re.Match[str]) -> str:
 def words(text: str) -> str:
     """Encoded words that say this, whole characters in each, on a line each (RFC 2047 §5)."""
     chunks: list[str] = []
-    chunk, octets = [], 0
+    chunk: list[str] = []
+    octets = 0
     for character in text:
         size = len(character.encode())
         if octets + size > _CHUNK:

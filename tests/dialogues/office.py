@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mailpost.wire import reply
+from mailpost.wire.downgrade import downgraded
 from mailpost.wire.lmtp import LMTPServer
 from mailpost.wire.login import Access
 from mailpost.wire.pop3 import POP3Server
@@ -40,6 +41,10 @@ LETTERS = (
     b"From: Bob <bob@example.org>\r\nSubject: tea?\r\n\r\nAt five?\r\n",
     b"Subject: dots\r\n\r\n.\r\n..\r\n.hidden\r\nnot. hidden.\r\n",
     b"Subject: five lines\r\n\r\nline 1\r\nline 2\r\nline 3\r\nline 4\r\nline 5\r\n",
+)
+GREETINGS = (
+    "From: Jörg <jörg@example.net>\r\nTo: Erin <erin@example.org>\r\nSubject: Grüße\r\n"
+    "\r\nTschüß\r\n".encode(),
 )
 UIDLS = (b"7c2.1", b"7c2.2", b"7c2.5")
 
@@ -226,13 +231,14 @@ class POP3Office(Office):
 
     def _log_in(self, login: LoginOffered) -> SessionEnded | None:
         name = login.name.lower()
-        if login.password != PASSWORD or name not in (*ACCOUNTS, "carol", "dave"):
+        if login.password != PASSWORD or name not in (*ACCOUNTS, "carol", "dave", "erin"):
             return self.session.refuse(reply.POP_BAD_LOGIN)
         if name == "carol":
             return self.session.refuse(reply.POP_IN_USE)
         if name == "dave":
             return self.session.refuse(reply.POP_TRY_LATER)
-        self._maildrop = Maildrop(LETTERS if name == "alice" else ())
+        greetings = GREETINGS if self.session.utf8 else tuple(map(downgraded, GREETINGS))
+        self._maildrop = Maildrop({"alice": LETTERS, "erin": greetings}.get(name, ()))
         self.session.admit(self._maildrop)
         return None
 

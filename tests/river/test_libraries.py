@@ -52,6 +52,38 @@ def test_a_letter_by_smtplib_and_poplib(office: Office) -> None:
     assert collect(office.pop3, alice) == []
 
 
+def test_a_letter_with_smtputf8(office: Office) -> None:
+    """A letter with UTF-8 in its header: as it came where UTF8 is said, readable in US-ASCII where not."""
+    alice = office.newcomer("alice")
+    letter = EmailMessage(policy=policy.SMTPUTF8)
+    letter["From"] = "Jörg <jörg@example.net>"
+    letter["To"] = f"Älice <{alice}@example.org>"
+    letter["Subject"] = "Grüße aus Köln"
+    letter.set_content("Guten Tag.\n")
+    with smtplib.SMTP("127.0.0.1", office.smtp, timeout=PATIENCE) as client:
+        assert client.send_message(letter) == {}
+    forms = []
+    for utf8 in (True, False):
+        session = poplib.POP3("127.0.0.1", office.pop3, timeout=PATIENCE)
+        if utf8:
+            session.utf8()
+        session.user(alice)
+        session.pass_(PASSWORD)
+        _, octets = session.stat()
+        _, lines, size = session.retr(1)
+        assert size == octets
+        assert session.list()[1] == [f"1 {octets}".encode()]
+        session.quit()
+        forms.append(b"".join(line + b"\r\n" for line in lines))
+    came, plain = forms
+    assert came.endswith(b"\r\n" + letter.as_bytes(policy=policy.SMTPUTF8))
+    assert plain.isascii()
+    parsed = BytesParser(policy=policy.default).parsebytes(plain)
+    assert parsed["Subject"] == "Grüße aus Köln"
+    assert parsed["To"].addresses[0].display_name == "Älice"
+    assert parsed["From"].groups[0].display_name == "Jörg <jörg@example.net>"
+
+
 def test_refused_recipients_do_not_stop_the_letter(office: Office) -> None:
     """smtplib tells who was refused; the others have their letter."""
     alice = office.newcomer("alice")

@@ -11,7 +11,8 @@ from mailpost.interfaces import IMaildrop, IPieces, ISnapshot
 from mailpost.outcome import TemporaryFailure
 from mailpost.store.delivery import ROW
 from mailpost.store.maildrops import AT_ONCE
-from mailpost.store.snapshot import AHEAD, LETTERS, PIECE
+from mailpost.store.pieces import PIECE
+from mailpost.store.snapshot import AHEAD, LETTERS
 
 from .conftest import POSTMARK, now
 

@@ -1,0 +1,124 @@
+"""The form of a letter for clients without UTF8, and its size."""
+
+from __future__ import annotations
+
+import errno
+
+import apsw
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from zope.interface.verify import verifyObject
+
+from mailpost.envelope import Copy, Envelope, Traits
+from mailpost.interfaces import IDowngrading
+from mailpost.store import plain, schema
+from mailpost.store.delivery import ROW
+from mailpost.store.pieces import PIECE
+from mailpost.wire.downgrade import downgraded
+
+from .conftest import POSTMARK
+from .test_delivery import parcel_files
+
+HEADER = "From: Jörg <jörg@example.net>\r\nSubject: Grüße\r\n\r\n".encode()
+UTF8 = Traits(eight_bit=True, utf8=True)
+
+
+def plainly(office, account):
+    """Every letter, as a client without UTF8 gets it; LIST and RETR agree."""
+    snapshot = office.open(account)
+    snapshot.downgrade()
+    try:
+        letters = [office.fetch(snapshot, index) for index in range(len(snapshot.sizes))]
+        assert list(snapshot.sizes) == [len(letter) for letter in letters]
+        return letters
+    finally:
+        snapshot.close()
+
+
+def test_interface(office, alice):
+    """The snapshot says that it can."""
+    assert verifyObject(IDowngrading, office.open(alice))
+
+
+@pytest.mark.parametrize("size", [10, ROW, ROW + 1, 2 * PIECE + 1])
+@pytest.mark.parametrize("end", [b"\r\n", b""])
+def test_two_forms(office, alice, size, end):
+    """In rows and parcels, and reopened: as it came with UTF8, in US-ASCII without."""
+    body = HEADER + b"\xc3\xa9" * (size // 2) + end
+    office.deliver(b"before\r\n", alice)
+    office.deliver(body, alice, traits=Traits(utf8=True, final_crlf=bool(end)))
+    office.deliver(b"behind\r\n", alice)
+    office.restart()
+    before, behind = POSTMARK + b"before\r\n", POSTMARK + b"behind\r\n"
+    whole = body + (b"" if end else b"\r\n")
+    assert office.letters(alice) == [before, POSTMARK + whole, behind]
+    assert plainly(office, alice) == [before, POSTMARK + downgraded(whole), behind]
+
+
+def test_a_long_field_in_pieces(office, alice):
+    """Where a piece of a parcel lies within one field, the letter does not end there."""
+    body = b"Subject: " + b"x\r\n " * PIECE + HEADER + b"text\r\n"
+    office.deliver(body, alice, traits=UTF8)
+    assert plainly(office, alice) == [POSTMARK + downgraded(body)]
+
+
+def test_each_copy_has_its_postmark(office, alice, bob):
+    """A postmark with UTF-8 is downgraded as well, and counted; a body alone keeps its octets."""
+    marks = ["Delivered-To: jörg@x\r\n".encode(), b"Delivered-To: bob@x\r\n"]
+    copies = [Copy(alice.maildrop, marks[0]), Copy(bob.maildrop, marks[1])]
+    body = b" not: a fold\r\nTo: x\r\n\r\n\xc3\xa9\r\n"
+    office.draft(body).commit(Envelope("t", None), copies, UTF8, atomic=True)
+    office.turn()
+    assert plainly(office, alice) == [downgraded(marks[0]) + body]
+    assert plainly(office, bob) == [marks[1] + body]
+    assert office.rows("SELECT count(plain) FROM entry") == [(1,)]
+
+
+def test_what_was_let_go_of(office, alice):
+    """Gaps in a maildrop and reading ahead do not mix the forms up."""
+    bodies = [HEADER + b"%d\r\n" % n if n % 3 else b"X: %d\r\n\r\n" % n for n in range(12)]
+    for body in bodies:
+        office.deliver(body, alice, traits=Traits(utf8=not body.isascii()))
+    office.let_go(alice, 1, 5, 6)
+    left = [body for n, body in enumerate(bodies) if n not in {1, 5, 6}]
+    assert plainly(office, alice) == [POSTMARK + downgraded(body) for body in left]
+
+
+def test_letters_of_an_older_store(office, alice):
+    """What was kept before there were such sizes goes out as it came, and is counted so."""
+    office.deliver(HEADER, alice, traits=UTF8)
+    office.store.close()
+    db = apsw.Connection(str(office.path))
+    db.execute("DROP INDEX entry_plain; ALTER TABLE entry DROP COLUMN plain").fetchall()
+    step = next(n for n, each in enumerate(schema.STEPS) if any("entry_plain" in s for s in each))
+    db.execute(f"PRAGMA user_version={step}").fetchall()
+    db.close()
+    office.open_store()
+    office.deliver(HEADER, alice, traits=UTF8)
+    assert plainly(office, alice) == [POSTMARK + HEADER, POSTMARK + downgraded(HEADER)]
+
+
+@pytest.mark.parametrize("size", [10, ROW + 1])
+def test_a_letter_that_cannot_be_measured(office, alice, monkeypatch, size):
+    """Nothing is kept of it, and its sender shall come again."""
+
+    def fail(*_):
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(plain, "of_body", fail)
+    monkeypatch.setattr(plain, "of_parcel", fail)
+    outcomes = office.deliver(HEADER + b"x" * size + b"\r\n", alice, traits=UTF8)
+    assert [outcome.reply.code for outcome in outcomes] == [451]
+    assert office.letters(alice) == []
+    assert parcel_files(office) == []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(st.binary(max_size=80), st.binary(max_size=80), st.sampled_from([0, 2]))
+def test_the_size_is_the_length(postmark, body, extra):
+    """Whatever the octets, what was measured is what is given."""
+    size = plain.of_body(body, extra).below(postmark)
+    end = b"\r\n" if extra else b""
+    given_form = downgraded(postmark) + downgraded(body + end)
+    assert len(given_form) == size or (size is None and given_form == postmark + body + end)
