@@ -46,6 +46,20 @@ def test_unstuff_undoes_stuff(lines: bytes, at: list[int], after: bytes) -> None
     assert unstuff(sent + after, at) == (letter, after)
 
 
+@given(mail_octets())
+def test_every_line_that_begins_with_a_dot_has_one_more(letter: bytes) -> None:
+    """Line by line, as RFC 5321 §4.5.2 says it; wherever the first and the last dot stand."""
+    lines = letter.split(b"\r\n")
+    expected = b"\r\n".join(b"." + line if line.startswith(b".") else line for line in lines)
+    assert stuff(letter) == expected
+
+
+@pytest.mark.parametrize("letter", [b"\r\n.", b"a\r\n.", b".\r\n.", b"a.b\r\n.c\r\nd", b".a\r\nb."])
+def test_the_only_dot_may_be_the_last_octet(letter: bytes) -> None:
+    """The search ends with the last dot, and the dot is in it."""
+    assert stuff(letter) == (b"\r\n" + letter).replace(b"\r\n.", b"\r\n..")[2:]
+
+
 @given(mail_octets(), cuts())
 def test_stuffer_is_stuff(letter: bytes, at: list[int]) -> None:
     """A letter that is stuffed in pieces is what it is when stuffed whole, and ends rightly."""
