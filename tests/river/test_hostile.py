@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Self
 
 import pytest
 
 from .dialogue import POP3, SMTP, Dialogue
 from .maildrop import collect, only_letter
+from .office import attempts
 
 if TYPE_CHECKING:
     from .office import Office
@@ -146,3 +148,121 @@ def test_octets_that_are_no_protocol(office: Office, port: str) -> None:
     with SMTP(office.smtp) as sender:
         assert sender.deliver(BODY, user).startswith(b"250")
     assert only_letter(office.pop3, user).body == BODY
+
+
+class Meanwhile:
+    """A well-behaved sender and collector, again and again while somebody else misbehaves.
+
+    After the block every round trip was answered, each within ``SECONDS``, and there was more than one.
+    """
+
+    SECONDS = 10.0  # a stall would last for ever; machines that test are slow
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+        self.user = office.newcomer()
+        self.took: list[float] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, daemon=True)
+
+    def __enter__(self) -> Self:
+        self.memory = self.office.memory("VmRSS")
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(3 * self.SECONDS)
+        assert not self._thread.is_alive(), "a round trip never ended"
+        assert len(self.took) > 1
+        assert max(self.took) < self.SECONDS
+        assert self.office.memory("VmRSS") - self.memory < 20 * MIB
+
+    def go_round(self) -> None:
+        """Wait for one more round trip."""
+        before = len(self.took)
+        assert any(len(self.took) > before for _ in attempts(self.SECONDS))
+
+    def _go_on(self) -> None:
+        while not self._over.is_set() or len(self.took) < 2:
+            began = time.monotonic()
+            with SMTP(self.office.smtp) as sender:
+                assert sender.deliver(BODY, self.user).startswith(b"250")
+            with POP3(self.office.pop3, self.user) as collector:
+                assert collector.retrieve(1).endswith(BODY)
+                assert collector.ask("DELE 1").startswith(b"+OK")
+                assert collector.ask("QUIT").startswith(b"+OK")
+            self.took.append(time.monotonic() - began)
+            self._over.wait(0.05)
+
+
+def test_a_hundred_megabytes_without_an_end(office: Office) -> None:
+    """100 MB in one command: one 500, and nobody else waits, and nothing grows."""
+    with Meanwhile(office), SMTP(office.smtp) as peer:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for _ in range(100):
+                peer.send(b"a" * MIB)
+        assert peer.line().startswith(b"500 5.5.2")
+
+
+@pytest.mark.parametrize("octets", [20_000, 200_000, 5_000_000])
+@pytest.mark.parametrize("port", ["smtp", "pop3"])
+def test_an_endless_response_to_a_challenge(office: Office, port: str, octets: int) -> None:
+    """A line of AUTH without end has one error, and the connection is closed."""
+    with Meanwhile(office), Dialogue(getattr(office, port)) as peer:
+        peer.line()
+        peer.send(b"EHLO client.example\r\n" if port == "smtp" else b"")
+        while port == "smtp" and peer.line()[3:4] == b"-":
+            pass
+        peer.send(b"AUTH LOGIN\r\n" if port == "smtp" else b"AUTH PLAIN\r\n")
+        assert peer.line().startswith((b"334 ", b"+ "))
+        send_what_can_be_sent(peer, b"a" * octets)
+        assert peer.line().startswith((b"500 5.5.2", b"-ERR"))
+        assert peer.rest() == b""
+
+
+def test_a_line_end_inside_a_response(office: Office) -> None:
+    """What stands behind a CRLF in a response to AUTH is a command of its own, after the login failed."""
+    with SMTP(office.smtp) as peer:
+        assert peer.ask(b"AUTH PLAIN").startswith(b"334")
+        peer.send(b"AGFs\r\nNOOP\r\naWNl\r\n")
+        answers = [peer.reply()[:9] for _ in range(3)]
+        assert answers[0] in {b"535 5.7.8", b"501 5.5.2"}
+        assert answers[1:] == [b"250 2.0.0", b"500 5.5.2"]
+
+
+def test_500_connections_that_drip(office: Office) -> None:
+    """500 peers send an octet now and then: others are served, and each of them is when it is done."""
+    with contextlib.ExitStack() as doors, Meanwhile(office) as others:
+        drips = [doors.enter_context(Dialogue(office.smtp)) for _ in range(500)]
+        for drip in drips:
+            assert drip.line().startswith(b"220")
+        for octet in b"NOOP":
+            for drip in drips:
+                drip.send(bytes([octet]))
+            others.go_round()
+        for drip in drips:
+            drip.send(b"\r\n")
+        assert [drip.line() for drip in drips] == [b"250 2.0.0 ok"] * 500
+
+
+NESTED = b"".join(
+    b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n" % (n, n) for n in range(10_000)
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"X-Line: one of many\r\n" * 500_000 + b"\r\nend\r\n", NESTED + b"\r\nend\r\n"],
+    ids=["500,000 header lines", "10,000 nested parts"],
+)
+def test_a_letter_that_would_tire_a_parser(office: Office, body: bytes) -> None:
+    """It is kept as it came and collected as it was kept, by TOP as well; nobody else waits."""
+    user = office.newcomer()
+    with Meanwhile(office):
+        with SMTP(office.smtp) as sender:
+            assert sender.deliver(body, user).startswith(b"250")
+        with POP3(office.pop3, user) as collector:
+            assert collector.retrieve(1).endswith(body)
+            collector.ok("TOP 1 0")
+            assert len(collector.lines()) > 3
