@@ -113,11 +113,12 @@ class Draft:
             copies=copies,
             atomic=atomic,
         )
-        if self._parcel is None:
+        if post.body is not None:
             self._chunks = []
-            if traits.utf8:
+            if plain.concerned(traits, post.body):
                 return Deferred.fromCoroutine(self._commit_utf8(post))
             return self._delivery.ledger.submit(post)
+        assert self._parcel is not None
         return Deferred.fromCoroutine(self._commit_parcel(self._parcel, post))
 
     async def _commit_utf8(self, post: Post) -> Sequence[Outcome]:
@@ -132,7 +133,7 @@ class Draft:
     async def _commit_parcel(self, parcel: ParcelStream, post: Post) -> Sequence[Outcome]:
         try:
             post.digest = await parcel.keep()
-            if post.flags & schema.UTF8:
+            if post.flags & (schema.UTF8 | schema.EIGHT_BIT):
                 parcels = self._delivery.parcels
                 post.plain = await self._delivery.defer_to_thread(
                     plain.of_parcel, parcels, parcel.name, post.extra

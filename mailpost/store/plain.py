@@ -1,6 +1,6 @@
 """The form of a letter for a POP3 client that did not say UTF8, and its size (RFC 6856 §2).
 
-A letter that came with SMTPUTF8 is measured once, when it is committed, in a thread: LIST must tell what
+A letter with UTF-8 in its header is measured once, when it is committed, in a thread: LIST must tell what
 RETR will give, and opening a maildrop must not read letters. The form itself is made when it is
 fetched. The postmark and the body are downgraded each for itself, since one body has many postmarks.
 """
@@ -14,6 +14,7 @@ from mailpost.store.pieces import PIECE
 from mailpost.wire.downgrade import Downgrader, downgraded
 
 if TYPE_CHECKING:
+    from mailpost.envelope import Traits
     from mailpost.store.parcels import Parcels
 
 
@@ -34,6 +35,11 @@ class Plain(NamedTuple):
         return len(downgraded(postmark)) + self.octets
 
 
+def concerned(traits: Traits, body: bytes) -> bool:
+    """Whether a body in memory is to be measured: nearly none is, so that nearly none goes to a thread."""
+    return traits.utf8 or (traits.eight_bit and not body.partition(b"\r\n\r\n")[0].isascii())
+
+
 def of_body(body: bytes, extra: int) -> Plain:
     """Measure a body that is in memory.
 
@@ -46,7 +52,7 @@ def of_body(body: bytes, extra: int) -> Plain:
 
 
 def of_parcel(parcels: Parcels, name: str, extra: int) -> Plain:
-    """Measure a parcel; called in a thread.
+    """Measure a parcel; called in a thread. No more than its header is read.
 
     :raises OSError: it cannot be read.
     """
@@ -54,10 +60,12 @@ def of_parcel(parcels: Parcels, name: str, extra: int) -> Plain:
     octets = 0
     file = parcels.open(name)
     try:
-        while piece := os.read(file, PIECE):
+        left = os.fstat(file).st_size
+        while downgrader.in_header and (piece := os.read(file, PIECE)):
+            left -= len(piece)
             octets += len(downgrader.feed(piece))
     finally:
         os.close(file)
     if extra:
         octets += len(downgrader.feed(b"\r\n"))
-    return Plain(octets + len(downgrader.end()), downgrader.changed)
+    return Plain(octets + left + len(downgrader.end()), downgrader.changed)

@@ -23,21 +23,22 @@ _LF = ord("\n")
 class Downgrader:
     """Rewrites a letter piece by piece; how it is cut makes no difference to what comes out.
 
+    :ivar in_header: what follows the header goes by as it is.
     :ivar changed: something came out other than it went in.
     """
 
-    __slots__ = ("_at", "_buffer", "_in_header", "_too_long", "changed")
+    __slots__ = ("_at", "_buffer", "_too_long", "changed", "in_header")
 
     def __init__(self) -> None:
         self._buffer = bytearray()  # the field so far, and what was not looked at yet
         self._at = 0  # no line ends before here
-        self._in_header = True
+        self.in_header = True
         self._too_long = False  # the beginning of this field is gone already
         self.changed = False
 
     def feed(self, piece: bytes) -> bytes:
         """Take the next octets; those that can be given by now."""
-        if not self._in_header:
+        if not self.in_header:
             return piece
         self._buffer += piece
         return b"".join(self._fields())
@@ -56,7 +57,7 @@ class Downgrader:
                 if len(buffer) == start + 1:
                     break
                 if buffer[start + 1] == _LF:  # the blank line
-                    self._in_header = False
+                    self.in_header = False
                     given.append(bytes(buffer[start:]))
                     buffer.clear()
                     return given

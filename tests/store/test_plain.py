@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 import apsw
 import pytest
@@ -54,6 +55,29 @@ def test_two_forms(office, alice, size, end):
     whole = body + (b"" if end else b"\r\n")
     assert office.letters(alice) == [before, POSTMARK + whole, behind]
     assert plainly(office, alice) == [before, POSTMARK + downgraded(whole), behind]
+
+
+@pytest.mark.parametrize("size", [10, ROW + 1, 3 * PIECE])
+def test_without_smtputf8(office, alice, size):
+    """UTF-8 in a header counts however it came; a body alone needs no other form."""
+    body = HEADER + b"x" * size + b"\r\n"
+    plain_header = b"Subject: x\r\n\r\n\xc3\xa9" + b"x" * size + b"\r\n"
+    office.deliver(body, alice, traits=Traits(eight_bit=True))
+    office.deliver(plain_header, alice, traits=Traits(eight_bit=True))
+    assert plainly(office, alice) == [POSTMARK + downgraded(body), POSTMARK + plain_header]
+    assert office.rows("SELECT count(plain) FROM entry") == [(1,)]
+
+
+def test_no_more_than_the_header_is_read(office, alice, monkeypatch):
+    """A large body costs one look at its beginning, and a body in a row no hop to a thread."""
+    reads = []
+    read = os.read
+    monkeypatch.setattr(os, "read", lambda *args: reads.append(args) or read(*args))
+    office.deliver(HEADER + b"x" * (5 * PIECE) + b"\r\n", alice, traits=Traits(eight_bit=True))
+    assert len([size for _, size in reads if size == PIECE]) == 1
+    hops = office.hops
+    office.deliver(b"Subject: x\r\n\r\n\xc3\xa9\r\n", alice, traits=Traits(eight_bit=True))
+    assert office.hops == hops
 
 
 def test_a_long_field_in_pieces(office, alice):
