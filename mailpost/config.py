@@ -100,6 +100,7 @@ class Office(_Table):
     max_recipients: int = Field(
         default=1000, ge=1, le=1_000_000, description="a whole number from 1 to 1000000"
     )
+    apop: bool = Field(default=False, description="true or false")
     disk_reserve: Octets = Field(
         default=256 << 20, ge=0, description='a size, such as "256 MiB", or a number of octets'
     )

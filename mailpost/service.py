@@ -210,6 +210,7 @@ class PostOffice(Service):
                 config.limits.pop3_idle,
                 config.limits.errors_per_session,
                 config.limits.login_delay,
+                apop=config.office.apop,
             )
         settings = Settings(
             hostname=config.office.hostname,

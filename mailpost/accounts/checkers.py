@@ -15,13 +15,13 @@ from twisted.cred.checkers import (
     ICredentialsChecker,
     InMemoryUsernamePasswordDatabaseDontUse,
 )
-from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.credentials import IUsernameHashedPassword, IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred, maybeDeferred
 from zope.interface import implementer
 
 from mailpost.accounts import passwords
-from mailpost.accounts.credentials import Offered
+from mailpost.accounts.credentials import DigestLogin, Offered
 from mailpost.accounts.names import login_name
 from mailpost.accounts.passwords import Remembered
 from mailpost.accounts.scram import device_digest
@@ -111,6 +111,29 @@ class AccountChecker:
         if not right or name is None or encoded is None or now is None or now.password != encoded:
             raise UnauthorizedLogin("name or password is wrong")
         self._remembered.add(name, encoded, credentials.password)
+        return known_as(credentials, name)
+
+
+@implementer(ICredentialsChecker)
+class SecretChecker:
+    """Checks digests (APOP) against the secrets that a few accounts have chosen to have kept readable."""
+
+    credentialInterfaces = (IUsernameHashedPassword,)
+
+    def __init__(self, book: AccountBook, domains: Container[str]) -> None:
+        self._book = book
+        self._domains = domains
+
+    def requestAvatarId(self, credentials: DigestLogin) -> Any:  # octets
+        """Find out whose secret it is.
+
+        :raises UnauthorizedLogin: nobody's, or of somebody who has none.
+        """
+        name = login_name(credentials.username, self._domains)
+        account = self._book.find(name) if name else None
+        secret = account.secret if account else None
+        if not credentials.checkPassword(secret or "") or not secret or not name:
+            raise UnauthorizedLogin("name or password is wrong")
         return known_as(credentials, name)
 
 

@@ -3,12 +3,14 @@
 ::
 
     a name and a password    Login          IUsernamePassword, IUsernameHashedPassword
+    APOP's digest            DigestLogin    IUsernameHashedPassword
     a bearer token           TokenLogin     IBearerToken
     a proof by SCRAM         ProvenLogin    IProof
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
@@ -87,6 +89,24 @@ class TokenLogin(Offered):
     def __init__(self, username: bytes, token: str, peer: str = "") -> None:
         super().__init__(username, peer)
         self.token = token
+
+
+@implementer(IUsernameHashedPassword)
+class DigestLogin(Offered):
+    """A name, and the MD5 of a challenge and a secret (APOP, RFC 1939 §7)."""
+
+    __slots__ = ("_challenge", "_digest")
+
+    def __init__(self, username: bytes, challenge: str, digest: str, peer: str = "") -> None:
+        super().__init__(username, peer)
+        self._challenge = challenge.encode()
+        self._digest = digest
+
+    def checkPassword(self, password: bytes | str) -> bool:
+        """Whether the secret is this one."""
+        secret = password.encode() if isinstance(password, str) else password
+        made = hashlib.md5(self._challenge + secret, usedforsecurity=False).hexdigest()
+        return hmac.compare_digest(made, self._digest)
 
 
 @implementer(IProof)

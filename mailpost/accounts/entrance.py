@@ -14,6 +14,7 @@ from twisted.cred.credentials import IUsernameHashedPassword, IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 
 from mailpost.accounts.credentials import (
+    DigestLogin,
     IBearerToken,
     IProof,
     Login,
@@ -22,7 +23,7 @@ from mailpost.accounts.credentials import (
     TokenLogin,
 )
 from mailpost.accounts.portal import login, login_to_send
-from mailpost.wire.login import LoginOffered, ProofGiven
+from mailpost.wire.login import DigestOffered, LoginOffered, ProofGiven
 from mailpost.wire.sasl import Checks, TokenTerms
 
 if TYPE_CHECKING:
@@ -89,4 +90,6 @@ def _credentials(asked: wire.Login, peer: str) -> Offered:
         if asked.keys is None:
             raise UnauthorizedLogin("name or password is wrong")
         return ProvenLogin(name, asked.keys, peer)
+    if isinstance(asked, DigestOffered):
+        return DigestLogin(name, asked.challenge, asked.digest, peer)
     return TokenLogin(name, asked.token, peer)

@@ -16,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.mail.interfaces import IMailboxPOP3
 
-from mailpost.accounts.checkers import AccountChecker, AnyOf, in_octets
+from mailpost.accounts.checkers import AccountChecker, AnyOf, SecretChecker, in_octets
 from mailpost.accounts.guest import Guest
 from mailpost.accounts.mailbox import MailboxMaildrop
 from mailpost.accounts.proofs import ProofChecker
@@ -83,6 +83,7 @@ def make_portal(
     else:
         turnstile = Turnstile(defer_to_thread, lanes=min(MAX_LANES, os.cpu_count() or 1))
         portal.registerChecker(AccountChecker(book, domains, turnstile, store.secret))
+        portal.registerChecker(SecretChecker(book, domains))
         keys = KeyMaker(store.secret, store.iterations)
         portal.registerChecker(ProofChecker(book, domains, keys))
     if tokens is not None:

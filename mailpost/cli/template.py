@@ -37,6 +37,10 @@ store = {store}
 # To how many recipients one letter may go.
 # max_recipients = 1000
 
+# Whether POP3 offers APOP, for old clients that know nothing else. It needs passwords that are kept
+# readable, so each account has to choose it: mailpost user passwd NAME --readable
+# apop = false
+
 # Less free disk than this, and no more letters are taken in (452), so that collecting goes on.
 # disk_reserve = "256 MiB"
 

@@ -93,16 +93,22 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - click's flag
     epilog="""\b
 Examples:
   mailpost user passwd alice
-  printf '%s\\n' 'a longer secret' | mailpost user passwd alice --password-stdin"""
+  printf '%s\\n' 'a longer secret' | mailpost user passwd alice --password-stdin
+  mailpost user passwd alice --readable"""
 )
 @click.argument("name")
 @password_stdin
+@click.option(
+    "--readable",
+    is_flag=True,
+    help="Keep the password readable as well, for APOP (office.apop). Whoever gets the store can read it.",
+)
 @config_option
-def passwd(name: str, password_stdin: bool) -> None:  # noqa: FBT001 - click's flag
+def passwd(name: str, password_stdin: bool, readable: bool) -> None:  # noqa: FBT001 - click's flags
     """Give NAME another password; the old one is no longer good at once."""
     with open_office() as (_, store):
         account = _existing(name, store)
-        kept = _new_password(account.name, store, from_stdin=password_stdin)
+        kept = _new_password(account.name, store, from_stdin=password_stdin, readable=readable)
         store.accounts.set_password(account.name, *kept)
     click.echo(f"{account.name} has a new password")
 
@@ -158,8 +164,10 @@ def _existing(text: str, store: Store) -> Account:
     return account
 
 
-def _new_password(name: str, store: Store, *, from_stdin: bool) -> tuple[str, str | None]:
-    """Ask for a password; its hash, and its keys for SCRAM."""
+def _new_password(
+    name: str, store: Store, *, from_stdin: bool, readable: bool = False
+) -> tuple[str, str | None, str | None]:
+    """Ask for a password; its hash, its keys for SCRAM, and itself where it is to be kept readable."""
     from mailpost.accounts.passwords import BadPassword, encode  # noqa: PLC0415 - loads argon2
     from mailpost.accounts.scram import KeyMaker, keys_to_keep  # noqa: PLC0415
 
@@ -182,7 +190,7 @@ def _new_password(name: str, store: Store, *, from_stdin: bool) -> tuple[str, st
         click.echo(
             "SCRAM has no form for this password: it is good for PLAIN, LOGIN and USER alone"
         )
-    return encoded, keys
+    return encoded, keys, password.decode() if readable else None
 
 
 def _print(everyone: list[Listed]) -> None:

@@ -5,6 +5,7 @@ Login opens a maildrop, RETR takes letters from its snapshot, QUIT alone lets le
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 from twisted.cred.error import LoginFailed
@@ -243,6 +244,7 @@ class POP3Factory(ConnectionFactory):
     :param portal: its realm gives :class:`~mailpost.interfaces.IMaildrop`, or the
         ``twisted.mail.pop3.IMailbox`` that a realm written for Twisted's own POP3 server gives.
     :param login_delay: seconds between two logins to the same maildrop (RFC 2449 §6.5); 0: none.
+    :param apop: whether APOP is offered; a few accounts have a secret for it (RFC 1939 §7).
     """
 
     def __init__(
@@ -254,15 +256,26 @@ class POP3Factory(ConnectionFactory):
         idle_seconds: float = IDLE_SECONDS,
         max_errors: int = 30,
         login_delay: int = 0,
+        *,
+        apop: bool = False,
     ) -> None:
         super().__init__(clock, limits or ConnectionLimits(), idle_seconds)
         self._hostname = hostname
         self.entrance = Entrance(portal)
+        self._apop = apop
         self.delay = LoginDelay(login_delay, clock)
         self._max_errors = max_errors
 
     def connection(self, peer: str) -> Connection:
         """A new connection with a new session."""
         access = self.security.access_from(peer, self.entrance.checks, self.entrance.told)
-        session = POP3Server(self._hostname, self._max_errors, access, self.delay.seconds)
+        session = POP3Server(
+            self._hostname, self._max_errors, access, self.delay.seconds, self._timestamp()
+        )
         return POP3Connection(session, peer)
+
+    def _timestamp(self) -> str:
+        """What no other greeting has said, nor will (RFC 1939 §7)."""
+        if not self._apop:
+            return ""
+        return f"<{secrets.token_hex(8)}.{int(self.clock.seconds())}@{self._hostname}>"

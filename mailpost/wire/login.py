@@ -1,10 +1,11 @@
 """Logging in with SASL, the same for SMTP (RFC 4954) and POP3 (RFC 5034) but for the words around it.
 
 A response is a line of base64, ``*`` gives up, ``=`` is an empty initial response. Whatever the mechanism,
-it comes to one of three questions, answered in the same way, now or later::
+it comes to one of these questions, answered in the same way, now or later::
 
     LoginOffered    a name and a password: USER and PASS lead to it as well
     TokenOffered    a bearer token
+    DigestOffered   APOP's
     ProofGiven      SCRAM's: the proof was checked here, against the keys that KeysAsked asked for
 """
 
@@ -85,7 +86,20 @@ class ProofGiven(Question):
     keys: ScramKeys | None
 
 
-Login = LoginOffered | TokenOffered | ProofGiven
+@dataclass(frozen=True, slots=True)
+class DigestOffered(Question):
+    """APOP (RFC 1939 §7): the MD5 of what the greeting said and of a secret; may they in?
+
+    :ivar challenge: the timestamp of the greeting, with its angle brackets.
+    :ivar digest: 32 hexadecimal digits, in lower case.
+    """
+
+    name: str
+    challenge: str
+    digest: str = field(repr=False)
+
+
+Login = LoginOffered | TokenOffered | ProofGiven | DigestOffered
 """What a login comes to."""
 
 

@@ -13,12 +13,20 @@ is in :mod:`mailpost.wire.collecting`.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 from mailpost.wire import reply
 from mailpost.wire.collecting import LISTED_AT_ONCE, CollectingSession, State
 from mailpost.wire.framing import Defect
-from mailpost.wire.login import MASKED, Access, LoginOffered, LoginTrouble, ProofGiven
+from mailpost.wire.login import (
+    MASKED,
+    Access,
+    DigestOffered,
+    LoginOffered,
+    LoginTrouble,
+    ProofGiven,
+)
 from mailpost.wire.maildrop import Listing, MarkedMaildrop
 from mailpost.wire.pop3_events import LetterAsked, TLSAsked, UpdateAsked
 from mailpost.wire.reply import Response
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["LISTED_AT_ONCE", "MAX_LINE", "POP3Server", "State"]
 
 MAX_LINE = 1024  # RFC 2449 §4 asks for 255; passwords may be long
+_DIGEST = re.compile("[0-9A-Fa-f]{32}")  # RFC 1939 §7
 LANGUAGES = {"en": "English"}  # RFC 6856 §3
 
 
@@ -43,10 +52,11 @@ class POP3Server(CollectingSession):
     :param hostname: what the office calls itself in the greeting.
     :param max_errors: commands without sense, and wrong passwords, before the session is closed.
     :param login_delay: seconds between two logins, announced as LOGIN-DELAY; the shell enforces it. 0: none.
+    :param timestamp: what APOP's digest is made with, unlike any other: ``<...@hostname>``; ``""``: no APOP.
     :ivar utf8: whether the peer takes UTF-8 (RFC 6856 §2).
     """
 
-    __slots__ = ("_hostname", "_login_delay", "name", "utf8")
+    __slots__ = ("_hostname", "_login_delay", "_timestamp", "name", "utf8")
 
     max_line = MAX_LINE
 
@@ -56,8 +66,10 @@ class POP3Server(CollectingSession):
         max_errors: int = 30,
         access: Access = Access(),  # noqa: B008 - frozen
         login_delay: int = 0,
+        timestamp: str = "",
     ) -> None:
         super().__init__(max_errors, access)
+        self._timestamp = timestamp
         self._login_delay = login_delay
         self._hostname = hostname
         self.utf8 = False
@@ -67,14 +79,15 @@ class POP3Server(CollectingSession):
 
     def greet(self) -> None:
         """Say the greeting: the session begins (RFC 1939 §4)."""
-        self._respond(Response(True, f"{self._hostname} mailpost, the P.O. boxes are open"))
+        banner = f"{self._hostname} mailpost, the P.O. boxes are open {self._timestamp}"
+        self._respond(Response(True, banner.rstrip()))
 
     def admit(self, listing: Listing, name: str = "") -> None:
         """Answer a login: it is right and the maildrop is open.
 
         :param name: who it is, where the office calls them by another name than they did.
         """
-        asked = self._answered(LoginOffered, TokenOffered, ProofGiven)
+        asked = self._answered(LoginOffered, TokenOffered, ProofGiven, DigestOffered)
         self._exchange = None
         self.name = name or asked.name  # type: ignore[attr-defined]  # mypy joins them to Question
         self._maildrop = MarkedMaildrop(listing)
@@ -86,7 +99,9 @@ class POP3Server(CollectingSession):
 
         A wrong password counts as an error; the end of the session if it was one too many.
         """
-        asked = self._answered(LoginOffered, TokenOffered, ProofGiven, KeysAsked, LetterAsked)
+        asked = self._answered(
+            LoginOffered, TokenOffered, ProofGiven, DigestOffered, KeysAsked, LetterAsked
+        )
         self._top = None
         if not isinstance(asked, LetterAsked):
             self.name = ""
@@ -197,6 +212,16 @@ class POP3Server(CollectingSession):
             return self._wrong(reply.POP_BAD_OCTETS)
         return LoginOffered(self.name, password)
 
+    def _apop(self, argument: bytes) -> Event | None:
+        if not self._timestamp:
+            return self._wrong(reply.POP_UNKNOWN_COMMAND)
+        if self._maildrop is not None:
+            return self._wrong(reply.POP_ALREADY_IN)
+        name, _, digest = argument.decode().rpartition(" ")
+        if not name or not _DIGEST.fullmatch(digest):
+            return self._wrong(reply.POP_NEEDS_DIGEST)
+        return DigestOffered(name, self._timestamp, digest.lower())
+
     def _auth(self, argument: bytes) -> Event | None:
         if self._maildrop is not None:
             return self._wrong(reply.POP_ALREADY_IN)
@@ -245,6 +270,7 @@ class POP3Server(CollectingSession):
         b"CAPA": _capa,
         b"QUIT": _quit,
         b"USER": _user,
+        b"APOP": _apop,
         b"AUTH": _auth,
         b"STLS": _begin_tls,
         b"UTF8": _utf8,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import nullcontext
 
 import pytest
@@ -14,7 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from mailpost.accounts.checkers import AccountChecker
+from mailpost.accounts.checkers import AccountChecker, SecretChecker
 from mailpost.accounts.credentials import (
     IBearerToken,
     IPeerCredentials,
@@ -31,7 +32,7 @@ from mailpost.accounts.turnstile import Turnstile
 from mailpost.interfaces import IMaildrop
 from mailpost.outcome import TemporaryFailure
 from mailpost.store import Device, Rights
-from mailpost.wire.login import LoginOffered, ProofGiven
+from mailpost.wire.login import DigestOffered, LoginOffered, ProofGiven
 from mailpost.wire.sasl import Checks, TokenTerms
 from mailpost.wire.sasl_events import TokenOffered
 
@@ -130,6 +131,31 @@ def test_credentials_are_what_they_say(credentials, interface):
 def test_each_way_leads_in(asked):
     """By a password, a token, a proof: the same sender, and the account's own name."""
     assert Way().send(asked) == ("alice", "alice")
+
+
+APOP = "<1896.697170952@dbc.mtview.ca.us>"  # RFC 1939 §7's example
+DIGEST = "c4c9334bac560ecc979e58001b3e22fb"
+
+
+def test_apop():
+    """A digest leads in where a secret is kept; without one, or with another challenge, it does not."""
+    way = Way()
+    way.entrance = Entrance(
+        Portal(OfficeRealm(way.book, Maildrop, DOMAINS), [SecretChecker(way.book, DOMAINS)])
+    )
+    asked = DigestOffered("alice", APOP, DIGEST)
+    for without in (asked, DigestOffered("alice", APOP, hashlib.md5(APOP.encode()).hexdigest())):
+        with pytest.raises(UnauthorizedLogin):
+            way.send(without)
+    way.book.accounts["alice"] = evolve(way.book.accounts["alice"], secret="tanstaaf")
+    assert way.send(asked) == ("alice", "alice")
+    for wrong in (
+        DigestOffered("alice", "<1@dbc.mtview.ca.us>", DIGEST),
+        DigestOffered("bob", APOP, DIGEST),
+        DigestOffered("nobody", APOP, DIGEST),
+    ):
+        with pytest.raises(UnauthorizedLogin):
+            way.send(wrong)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,7 @@ POP3 = {
     18: "TOP with 0, 1 and more lines than there are; negative: -ERR",
     19: "idle for at least 10 minutes",
     20: "mail that arrives during a session is not seen in it",
+    21: "APOP, with a timestamp that no other greeting has",
     22: "CAPA in both states, and what it says is true",
     23: "pipelined replies come in the order of the commands, errors too",
     24: "a command of 255 octets",

@@ -5,12 +5,13 @@ The same few lines a shell needs to drive an engine, without a network and witho
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from mailpost.wire import reply
 from mailpost.wire.downgrade import downgraded
 from mailpost.wire.lmtp import LMTPServer
-from mailpost.wire.login import Access
+from mailpost.wire.login import Access, DigestOffered
 from mailpost.wire.pop3 import POP3Server
 from mailpost.wire.pop3_events import LetterAsked, LoginOffered, TLSAsked, UpdateAsked
 from mailpost.wire.reply import Reply
@@ -209,14 +210,15 @@ class POP3Office(Office):
         self._piece = piece
         self._maildrop = Maildrop(())
         max_errors = int(settings.get("max_errors", "30"))
-        self.session = POP3Server(HOSTNAME, max_errors, security(settings))
+        timestamp = settings.get("apop", "")
+        self.session = POP3Server(HOSTNAME, max_errors, security(settings), timestamp=timestamp)
         self.let_go: list[int] = []
         self.session.greet()
         self.receive(b"")
 
     def act(self, event: Event) -> SessionEnded | None:
         """Answer a question."""
-        if isinstance(event, LoginOffered):
+        if isinstance(event, LoginOffered | DigestOffered):
             return self._log_in(event)
         if isinstance(event, LetterAsked):
             self._give(self._maildrop.letters[event.index])
@@ -229,9 +231,13 @@ class POP3Office(Office):
             self.handshakes += 1
         return None
 
-    def _log_in(self, login: LoginOffered) -> SessionEnded | None:
+    def _log_in(self, login: LoginOffered | DigestOffered) -> SessionEnded | None:
         name = login.name.lower()
-        if login.password != PASSWORD or name not in (*ACCOUNTS, "carol", "dave", "erin"):
+        if isinstance(login, DigestOffered):
+            right = hashlib.md5(login.challenge.encode() + b"tanstaaf").hexdigest() == login.digest
+        else:
+            right = login.password == PASSWORD
+        if not right or name not in (*ACCOUNTS, "carol", "dave", "erin"):
             return self.session.refuse(reply.POP_BAD_LOGIN)
         if name == "carol":
             return self.session.refuse(reply.POP_IN_USE)
