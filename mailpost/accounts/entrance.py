@@ -8,10 +8,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import secrets
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.cred.credentials import IUsernameHashedPassword, IUsernamePassword
-from twisted.cred.error import UnauthorizedLogin
+from twisted.cred.error import LoginFailed, UnauthorizedLogin
+from twisted.internet.task import deferLater
 
 from mailpost.accounts.credentials import (
     DigestLogin,
@@ -23,17 +25,24 @@ from mailpost.accounts.credentials import (
     TokenLogin,
 )
 from mailpost.accounts.portal import login, login_to_send
+from mailpost.outcome import TemporaryFailure
 from mailpost.wire.login import DigestOffered, LoginOffered, ProofGiven
 from mailpost.wire.sasl import Checks, TokenTerms
+from mailpost.wire.sasl_events import TokenOffered
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from twisted.cred.portal import Portal
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IReactorTime
 
+    from mailpost.guard import Guard
     from mailpost.interfaces import IMaildrop, ISender
     from mailpost.wire import login as wire
     from mailpost.wire.scram_keys import ScramKeys
+
+Avatar = TypeVar("Avatar")
 
 _CHECKED: dict[Any, Checks] = {
     IUsernamePassword: Checks.PASSWORDS,
@@ -50,8 +59,9 @@ class Entrance:
     :ivar told: what a client hears whose token was refused: its checker's attribute of this name.
     """
 
-    def __init__(self, portal: Portal) -> None:
+    def __init__(self, portal: Portal, clock: IReactorTime) -> None:
         self._portal = portal
+        self._clock = clock
         self.checks = Checks(0)
         self._checkers: dict[Any, Any] = portal.checkers
         for interface in self._checkers:
@@ -67,15 +77,53 @@ class Entrance:
         keys: Sequence[ScramKeys] = self._checkers[IProof].keys(name)
         return keys
 
-    async def to_collect(self, asked: wire.Login, peer: str) -> tuple[IMaildrop, str]:
-        """Log in to collect: the maildrop, and who it is. Fails as :func:`~.portal.login` does."""
-        credentials = _credentials(asked, peer)
-        return await login(self._portal, credentials), credentials.account
+    async def to_collect(
+        self, asked: wire.Login, peer: str, guard: Guard | None = None
+    ) -> tuple[IMaildrop, str]:
+        """Log in to collect: the maildrop, and who it is. Fails as :func:`~.portal.login` does.
 
-    async def to_send(self, asked: wire.Login, peer: str) -> tuple[ISender, str]:
-        """Log in to hand letters in: the sender, and who it is. Fails as :func:`~.portal.login` does."""
-        credentials = _credentials(asked, peer)
-        return await login_to_send(self._portal, credentials), credentials.account
+        :param guard: says how long whoever guesses has to wait; None: nobody does.
+        """
+        return await self._enter(login, asked, peer, guard)
+
+    async def to_send(
+        self, asked: wire.Login, peer: str, guard: Guard | None = None
+    ) -> tuple[ISender, str]:
+        """The same to hand letters in: the sender, and who it is."""
+        return await self._enter(login_to_send, asked, peer, guard)
+
+    async def _enter(
+        self,
+        enter: Callable[[Portal, Offered], Deferred[Avatar]],
+        asked: wire.Login,
+        peer: str,
+        guard: Guard | None,
+    ) -> tuple[Avatar, str]:
+        if guard is None:
+            credentials = _credentials(asked, peer)
+            return await enter(self._portal, credentials), credentials.account
+        if guard.banned(peer):
+            raise TemporaryFailure("its address is banned for wrong logins")
+        await self._wait(guard.slow(peer, asked.name))
+        try:
+            credentials = _credentials(asked, peer)
+            avatar = await enter(self._portal, credentials)
+        except LoginFailed:
+            await self._wait(guard.wrong(peer, asked.name, _guess(asked)))
+            raise
+        guard.right(peer, asked.name)
+        return avatar, credentials.account
+
+    async def _wait(self, seconds: float) -> None:
+        if seconds:
+            await deferLater(self._clock, seconds)
+
+
+def _guess(asked: wire.Login) -> bytes:
+    """What tells one guess from another. A proof and a digest say nothing of it: each is another one."""
+    if isinstance(asked, LoginOffered):
+        return asked.password
+    return asked.token.encode() if isinstance(asked, TokenOffered) else secrets.token_bytes(8)
 
 
 def _credentials(asked: wire.Login, peer: str) -> Offered:

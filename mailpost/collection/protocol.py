@@ -133,7 +133,9 @@ class POP3Connection(Connection):
     async def _log_in(self, event: Login) -> None:
         answer: Response | None = None
         try:
-            maildrop, name = await self.factory.entrance.to_collect(event, self.peer)
+            maildrop, name = await self.factory.entrance.to_collect(
+                event, self.peer, self.factory.guard
+            )
             snapshot = await self._open(maildrop)
             if self.factory.delay.too_soon(name):
                 snapshot.close()
@@ -261,7 +263,7 @@ class POP3Factory(ConnectionFactory):
     ) -> None:
         super().__init__(clock, limits or ConnectionLimits(), idle_seconds)
         self._hostname = hostname
-        self.entrance = Entrance(portal)
+        self.entrance = Entrance(portal, clock)
         self._apop = apop
         self.delay = LoginDelay(login_delay, clock)
         self._max_errors = max_errors

@@ -167,7 +167,7 @@ class SMTPConnection(Connection):
         assert entrance is not None
         answer: Reply | None = None
         try:
-            self._sender, name = await entrance.to_send(event, self.peer)
+            self._sender, name = await entrance.to_send(event, self.peer, self.factory.guard)
         except LoginFailed:
             answer = reply.BAD_LOGIN
         except TemporaryFailure as failure:
@@ -339,7 +339,7 @@ class SMTPFactory(ConnectionFactory):
     ) -> None:
         super().__init__(clock, limits or ConnectionLimits(), idle_seconds)
         self._settings = settings
-        self.entrance = None if portal is None else Entrance(portal)
+        self.entrance = None if portal is None else Entrance(portal, clock)
         self.sorter = sorter
         self.delivery = delivery
         self.postmarks = Postmarks(settings.hostname)

@@ -11,7 +11,8 @@ from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.task import Clock
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -29,6 +30,7 @@ from mailpost.accounts.proofs import ProofChecker
 from mailpost.accounts.realm import OfficeRealm
 from mailpost.accounts.scram import KeyMaker, device_digest, encode
 from mailpost.accounts.turnstile import Turnstile
+from mailpost.guard import Guard, GuardRules
 from mailpost.interfaces import IMaildrop
 from mailpost.outcome import TemporaryFailure
 from mailpost.store import Device, Rights
@@ -87,11 +89,14 @@ class Way:
     """An entrance, and the book behind it."""
 
     def __init__(self, *checkers) -> None:
+        self.clock = Clock()
         self.book = Book(alice="hash", bob="hash")
         self.book.change("alice", "hash", encode(KEYS))
         self.proofs = ProofChecker(self.book, DOMAINS, MAKER)
         realm = OfficeRealm(self.book, Maildrop, DOMAINS)
-        self.entrance = Entrance(Portal(realm, checkers or [self.proofs, Tokens(), Passwords()]))
+        self.entrance = Entrance(
+            Portal(realm, checkers or [self.proofs, Tokens(), Passwords()]), self.clock
+        )
 
     def send(self, asked):
         """Log in to send; the sender's name and who it is, or what went wrong."""
@@ -141,7 +146,8 @@ def test_apop():
     """A digest leads in where a secret is kept; without one, or with another challenge, it does not."""
     way = Way()
     way.entrance = Entrance(
-        Portal(OfficeRealm(way.book, Maildrop, DOMAINS), [SecretChecker(way.book, DOMAINS)])
+        Portal(OfficeRealm(way.book, Maildrop, DOMAINS), [SecretChecker(way.book, DOMAINS)]),
+        way.clock,
     )
     asked = DigestOffered("alice", APOP, DIGEST)
     for without in (asked, DigestOffered("alice", APOP, hashlib.md5(APOP.encode()).hexdigest())):
@@ -289,3 +295,74 @@ def test_a_device_s_password():
     assert login.account == "alice#phone"
     checker.requestAvatarId(Login(b"bob", b"abcd-efgh"))
     assert len(held.running) == 1
+
+
+class Guarded(Way):
+    """An entrance with a guard: two wrong guesses are answered late, three get a ban."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        rules = GuardRules(free=1, guesses=3, name_free=1, longest_delay=4.0)
+        self.guard = Guard(self.clock, rules)
+
+    def tries(self, asked, peer=PEER):
+        """Somebody tries to log in; what became of it, later perhaps."""
+        got = []
+        entering = Deferred.fromCoroutine(self.entrance.to_send(asked, peer, self.guard))
+        entering.addCallback(lambda entered: entered[1]).addErrback(lambda failed: failed.value)
+        entering.addBoth(got.append)
+        return got
+
+
+WRONG = [
+    LoginOffered("alice", b"open barley"),
+    TokenOffered("alice", "his"),
+    ProofGiven("alice", None),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_guesses_are_counted_whatever_the_mechanism(wrong):
+    """The second one waits for its answer; the right password is let in beside it, and at once."""
+    way = Guarded()
+    way.guard.wrong(PEER, "alice", b"before")
+    waiting = way.tries(wrong)
+    assert not waiting
+    assert way.tries(ProofGiven("alice", KEYS)) == ["alice"]
+    way.clock.advance(1)
+    assert isinstance(waiting[0], UnauthorizedLogin)
+
+
+def test_a_ban_ends_what_is_open():
+    """The third guess gets a ban; a right password is put off as well, and in an hour it is let in."""
+    way = Guarded()
+    for password in (b"1", b"2", b"3"):
+        way.tries(LoginOffered("alice", password))
+    right = ProofGiven("alice", KEYS)
+    (put_off,) = way.tries(right)
+    assert isinstance(put_off, TemporaryFailure)
+    assert (
+        way.tries(right, "192.0.2.2") == []
+    )  # held back, since the name is guessed at from elsewhere
+    way.clock.advance(3600)
+    assert way.tries(right) == ["alice"]
+
+
+def test_one_outdated_password_is_one_guess():
+    """A mail program that does not know of the new password, every five minutes for a day."""
+    way = Guarded()
+    for _ in range(288):
+        way.tries(WRONG[0])
+        way.clock.advance(300)
+    assert way.tries(ProofGiven("alice", KEYS)) == ["alice"]
+
+
+def test_nobody_waits_for_who_has_gone():
+    """A connection that is lost while its answer is held back."""
+    way = Guarded()
+    way.guard.wrong(PEER, "alice", b"before")
+    entering = Deferred.fromCoroutine(way.entrance.to_send(WRONG[0], PEER, way.guard))
+    entering.addErrback(lambda failure: failure.trap(CancelledError))
+    assert way.clock.getDelayedCalls()
+    entering.cancel()
+    assert not way.clock.getDelayedCalls()
