@@ -36,6 +36,7 @@ __all__ = [
     "Certificate",
     "Config",
     "ConfigError",
+    "Guard",
     "Limits",
     "Listen",
     "OAuth",
@@ -123,6 +124,18 @@ class Limits(_Table):
     login_delay: int = Field(default=0, ge=0, le=86_400, description="seconds, from 0 to 86400")
 
 
+class Guard(_Table):
+    """What is done about whoever guesses passwords; see :class:`mailpost.guard.GuardRules`."""
+
+    guesses: int = Field(default=30, ge=1, description="a whole number, 1 or more")
+    window: int = Field(default=3600, ge=1, description="seconds, 1 or more")
+    ban: int = Field(default=3600, ge=0, description="seconds, 0 or more")
+    longest_delay: int = Field(default=16, ge=0, le=300, description="seconds, from 0 to 300")
+    allow: tuple[Network, ...] = Field(
+        default=(), strict=False, description='a list of networks, such as ["192.0.2.0/24"]'
+    )
+
+
 class Listen(_Table):
     """One door: the protocol spoken there and where it is.
 
@@ -194,6 +207,7 @@ class Config(_Table):
 
     office: Office = Field(description="a table [office]")
     limits: Limits = Field(default_factory=Limits, description="a table [limits]")
+    guard: Guard = Field(default_factory=Guard, description="a table [guard]")
     listen: Annotated[tuple[Listen, ...], AfterValidator(values.some)] = Field(
         strict=False, description="one table [[listen]] or more"
     )
@@ -293,6 +307,7 @@ def _shown(value: object) -> str:
 
 _ITEMS = {
     "domains": "a domain name",
+    "allow": 'a network, such as "192.0.2.0/24"',
     "proxy": 'a network, such as "10.0.0.0/8"',
     "listen": "a table",
     "certificate": "a table",
@@ -300,6 +315,7 @@ _ITEMS = {
 _TABLES: dict[str, type[_Table]] = {
     "office": Office,
     "limits": Limits,
+    "guard": Guard,
     "listen": Listen,
     "certificate": Certificate,
     "oauth": OAuth,

@@ -26,7 +26,7 @@ from mailpost.accounts.portal import make_portal
 from mailpost.accounts.tokens import make_checker
 from mailpost.collection import POP3Factory
 from mailpost.connection import Security
-from mailpost.guard import Guard
+from mailpost.guard import Guard, GuardRules
 from mailpost.intake import LMTPFactory, SMTPFactory, SubmissionFactory
 from mailpost.limits import ConnectionLimits
 from mailpost.proxied import ProxiedFactory
@@ -176,7 +176,7 @@ class PostOffice(Service):
         portal = self._portal or make_portal(
             store, config.office, in_thread, self._checkers, self._token_checker()
         )
-        guard = Guard(reactor)
+        guard = Guard(reactor, GuardRules(**config.guard.model_dump()))
         limits = ConnectionLimits(
             config.limits.connections,
             config.limits.connections_per_address,

@@ -60,6 +60,9 @@ def test_the_commented_defaults_are_true():
     assert {key: getattr(office, key) for key in keys} == {
         key: getattr(found.office, key) for key in keys
     }
+    guard = {key: shown[key] for key in config.Guard.model_fields}
+    assert config.Guard.model_validate(guard) == config.Guard()
+    assert GuardRules(**config.Guard().model_dump()) == GuardRules()
     limits = {key: shown[key] for key in config.Limits.model_fields}
     assert config.Limits.model_validate(limits) == config.Limits()
     for key in ("cleartext", "proxy"):

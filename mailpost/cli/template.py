@@ -64,6 +64,19 @@ store = {store}
 # Seconds between two logins to the same maildrop, for clients that look for mail too often; 0: none.
 # login_delay = 0
 
+# Whoever guesses passwords: from the third wrong one on the answer is held back for 1, 2, 4 seconds and so
+# on, and after so many different ones within the window the address is banned. The same wrong password again
+# and again is one guess, so a phone that does not know the new one does no harm.
+[guard]
+# guesses = 30
+# window = 3600
+# Seconds that a ban lasts.
+# ban = 3600
+# Seconds that an answer is held back at most.
+# longest_delay = 16
+# Networks that are never slowed down or banned; this machine never is.
+# allow = []
+
 # A door each: the protocol, and where it is, as a Twisted endpoint:
 #   tcp:PORT  tcp:PORT:interface=ADDRESS  tcp6:PORT  unix:PATH  systemd:domain=INET:index=0
 # The protocol is one of smtp (from other hosts), submission (from your users, who log in), lmtp (from a
