@@ -151,7 +151,11 @@ def test_nothing_changes_later():
         ("[office]", "[limits]\nsmtp_idle = 1.5\n[office]", "limits.smtp_idle: expected seconds"),
         ("[office]", "limits = 3\n[office]", "limits: expected a table [limits]; got 3"),
         ("[office]", "[ofice]\n[office]", "ofice: unknown key; did you mean office?"),
-        ("[office]", "[users]\n[office]", "users: unknown key; known are office, limits, guard, listen"),
+        (
+            "[office]",
+            "[users]\n[office]",
+            "users: unknown key; known are office, limits, guard, listen",
+        ),
     ],
 )
 def test_a_mistake(file, old, new, mistake):
