@@ -32,6 +32,11 @@ class LMTPServer(SMTPServer):
         """The ``with`` word of a Received line (RFC 3848, RFC 6531 §4.3)."""
         return ("UTF8LMTP" if self._utf8 else "LMTP") + self._secured
 
+    @property
+    def reports(self) -> bool:
+        """No: whoever stands in front reports, and has a reply for each recipient to go by."""
+        return False
+
     def answer_each(self, answers: Sequence[Reply]) -> None:
         """Answer :class:`LetterReceived`: one reply for each accepted RCPT, in their order (§4.2)."""
         assert isinstance(self._asked, LetterReceived)

@@ -36,7 +36,7 @@ _PATH = re.compile(
     rf"<(?:{_ROUTE})?(?:({_DOT_STRING})|({_QUOTED_STRING}))@(?:({_DOMAIN})|({_LITERAL}))>"
 )
 _PLAIN_LOCAL = re.compile(_DOT_STRING)
-_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9\-]*)(?:=([!-<>-~]+))?")
+_PARAMETER = re.compile(rf"([A-Za-z0-9][A-Za-z0-9\-]*)(?:=([!-<>-~{_UTF8}]+))?")  # RFC 6533 §3
 _ESCAPED = re.compile(r"\\(.)")
 
 Parameters = dict[str, str | None]
@@ -98,6 +98,19 @@ def parse_rcpt(argument: str) -> tuple[Address, Parameters]:
     if rest[:12].lower() == "<postmaster>":
         return Address(rest[1:11], ""), _parameters(rest[12:])
     return _path(rest, reply.BAD_RECIPIENT)
+
+
+def is_mailbox(text: str) -> bool:
+    """Whether this is an address and nothing else (RFC 5321 §4.1.2, RFC 6531 §3.3)."""
+    path = f"<{text}>"
+    match = _PATH.fullmatch(path)
+    if match is None or text.startswith("@") or not text.isprintable():
+        return False
+    try:
+        _path(path, reply.SYNTAX)
+    except PathError:
+        return False
+    return True
 
 
 def _path(text: str, wrong: Reply) -> tuple[Address, Parameters]:

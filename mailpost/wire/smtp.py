@@ -135,6 +135,8 @@ class SMTPServer(TransactionSession):
             words.append("STARTTLS")
         if not self.user and (mechanisms := self.mechanisms):
             words.append(f"AUTH {' '.join(mechanisms)}")  # RFC 4954
+        if self.reports:
+            words.append("DSN")  # RFC 3461
         return words
 
     def _ehlo(self, argument: str) -> Event | None:

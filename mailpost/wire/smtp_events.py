@@ -8,7 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailpost.wire.parameters import NO_MAIL_PARAMETERS, MailParameters
+from mailpost.wire.parameters import (
+    NO_MAIL_PARAMETERS,
+    NO_RECIPIENT_PARAMETERS,
+    MailParameters,
+    RecipientParameters,
+)
 from mailpost.wire.session import Event, Question
 
 if TYPE_CHECKING:
@@ -32,6 +37,7 @@ class RecipientOffered(Question):
     """RCPT: may the letter go there?"""
 
     recipient: Address
+    parameters: RecipientParameters = NO_RECIPIENT_PARAMETERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A mail transaction: a sender, recipients, a letter (RFC 5321 §3.3, RFC 3030, RFC 6531).
+"""A mail transaction: a sender, recipients, a letter (RFC 5321 §3.3, RFC 3030, RFC 6531, RFC 3461).
 
 A session is in one of these states::
 
@@ -21,7 +21,12 @@ from mailpost.wire import reply
 from mailpost.wire.chunk import ChunkReader
 from mailpost.wire.incoming import IncomingLetter
 from mailpost.wire.login import Access, Login, LoginSession
-from mailpost.wire.parameters import NO_MAIL_PARAMETERS, mail_parameters
+from mailpost.wire.parameters import (
+    NO_MAIL_PARAMETERS,
+    NO_RECIPIENT_PARAMETERS,
+    mail_parameters,
+    recipient_parameters,
+)
 from mailpost.wire.path import PathError, parse_mail, parse_rcpt
 from mailpost.wire.reply import Reply
 from mailpost.wire.sasl_events import KeysAsked
@@ -156,6 +161,17 @@ class TransactionSession(LoginSession):
         self._forget()
         return self._close(orderly=orderly)
 
+    @property
+    def reports(self) -> bool:
+        """Whether delivery status notifications are offered (RFC 3461): to the office's own users.
+
+        The one that the office owes is that a letter was delivered, for NOTIFY=SUCCESS: it must reach the
+        sender, and nothing is sent on from here. Other hosts report that they have relayed the letter
+        (RFC 3461 §5.2.2), as to everybody who does not offer this. NEVER, FAILURE and DELAY need nothing:
+        what is refused is told in the session, and nothing fails or is delayed after the 250.
+        """
+        return self._settings.needs_login or bool(self.user)
+
     # Commands -------------------------------------------------------------------------------------
 
     def _mail(self, argument: str) -> Event | None:
@@ -167,7 +183,9 @@ class TransactionSession(LoginSession):
             return self._wrong(reply.NEEDS_LOGIN)
         try:
             reverse_path, given = parse_mail(argument)
-            parameters = mail_parameters(given) if given else NO_MAIL_PARAMETERS
+            parameters = NO_MAIL_PARAMETERS
+            if given:
+                parameters = mail_parameters(given, reports=self.reports)
         except PathError as error:
             return self._wrong(error.reply)
         if parameters.size > self._settings.max_octets:
@@ -181,15 +199,16 @@ class TransactionSession(LoginSession):
             return self._wrong(reply.NEEDS_MAIL)
         try:
             recipient, given = parse_rcpt(argument)
+            parameters = NO_RECIPIENT_PARAMETERS
+            if given:
+                parameters = recipient_parameters(given, reports=self.reports, utf8=self._utf8)
         except PathError as error:
             return self._wrong(error.reply)
-        if given:
-            return self._wrong(reply.NO_SUCH_PARAMETER)
         if not (self._utf8 or recipient.isascii()):
             return self._wrong(reply.NOT_ASCII)
         if self.recipients >= self._settings.max_recipients:
             return self._reply(reply.TOO_MANY_RECIPIENTS)  # RFC 5321 §4.5.3.1.10
-        return RecipientOffered(recipient)
+        return RecipientOffered(recipient, parameters)
 
     def _data(self, argument: str) -> Event | None:
         if argument:

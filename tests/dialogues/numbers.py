@@ -83,6 +83,7 @@ SMTP = {
     76: "LMTP: LHLO only",
     77: "LMTP: one reply for each recipient, in their order",
     78: "LIMITS are announced and true",
+    79: "DSN: RET, ENVID, NOTIFY and ORCPT, for the office's own users",
 }
 
 POP3 = {
