@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from mailpost.wire.path import Address
 
-__all__ = ["Address", "Copy", "Destination", "Envelope", "Traits"]
+__all__ = ["Address", "Copy", "Destination", "Envelope", "Report", "Traits"]
 
 
 @frozen
@@ -66,3 +66,18 @@ class Traits:
     eight_bit: bool = field(default=False)
     utf8: bool = field(default=False)
     final_crlf: bool = field(default=True)
+
+
+@frozen
+class Report:
+    """A letter that the office itself has written about another, kept with that one or not at all.
+
+    :ivar envelope: with the null reverse-path: nobody reports on a report (RFC 3461 §6.1).
+    :ivar copy: for whoever sent the other letter.
+    :ivar body: its octets, ending with CRLF.
+    """
+
+    envelope: Envelope
+    copy: Copy
+    body: bytes
+    traits: Traits

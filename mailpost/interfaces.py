@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.defer import Deferred
 
-    from mailpost.envelope import Address, Copy, Destination, Envelope, Traits
+    from mailpost.envelope import Address, Copy, Destination, Envelope, Report, Traits
     from mailpost.outcome import Outcome, Refused, TryLater
 
 
@@ -52,7 +52,12 @@ class ILetterDraft(Interface):
         """
 
     def commit(
-        envelope: Envelope, copies: Sequence[Copy], traits: Traits, *, atomic: bool
+        envelope: Envelope,
+        copies: Sequence[Copy],
+        traits: Traits,
+        *,
+        atomic: bool,
+        report: Report | None = None,
     ) -> Deferred[Sequence[Outcome]]:
         """Keep the letter and its copies durably, in one transaction.
 
@@ -60,6 +65,10 @@ class ILetterDraft(Interface):
         (SMTP) all are Delivered or none is, and then all are TryLater; without (LMTP) each stands for
         itself. Never fails. After a crash either all that was Delivered is there, or - where no
         outcome had been told - all or nothing of it.
+
+        A report (RFC 3461) on an atomic letter is kept in the same transaction, so that there is one
+        exactly where there is the letter. It has one more outcome, the last: where the maildrop it is
+        for has gone it is Refused, and the letter does not suffer for it.
         """
 
     def abort() -> None:

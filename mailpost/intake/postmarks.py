@@ -41,7 +41,7 @@ class Postmarks:
             f"Delivered-To: {delivered_to}\r\n"
             f"Received: from {_from(envelope)}\r\n"
             f"\tby {self._hostname} with {envelope.protocol} id {envelope.trace}\r\n"
-            f"\tfor <{recipient}>; {self._dated(now)}\r\n"
+            f"\tfor <{recipient}>; {self.dated(now)}\r\n"
         ).encode()  # beyond US-ASCII only where SMTPUTF8 brought it
 
     def complete(self, envelope: Envelope, now: float, *, dated: bool, identified: bool) -> bytes:
@@ -50,12 +50,17 @@ class Postmarks:
         :param dated: it has a Date.
         :param identified: it has a Message-ID.
         """
-        lines = "" if dated else f"Date: {self._dated(now)}\r\n"
+        lines = "" if dated else f"Date: {self.dated(now)}\r\n"
         if not identified:
             lines += f"Message-ID: <{envelope.trace}@{self._hostname}>\r\n"
         return lines.encode("ascii")
 
-    def _dated(self, now: float) -> str:
+    def of_ours(self, delivered_to: str) -> bytes:
+        """The postmark of a letter that the office has written itself: it was received from nobody."""
+        return f"Return-Path: <>\r\nDelivered-To: {delivered_to}\r\n".encode()
+
+    def dated(self, now: float) -> str:
+        """A date as it stands in a header (RFC 5322 §3.3)."""
         second = int(now)
         if self._date[0] != second:
             self._date = (second, formatdate(second, localtime=True))

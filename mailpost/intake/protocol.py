@@ -14,9 +14,10 @@ from twisted.logger import Logger
 
 from mailpost.accounts.entrance import Entrance
 from mailpost.connection import Connection, ConnectionFactory
-from mailpost.envelope import Address, Destination, Envelope, Traits
+from mailpost.envelope import Destination, Envelope, Report, Traits
 from mailpost.intake.letter import LetterUnderWay
 from mailpost.intake.postmarks import Postmarks
+from mailpost.intake.reports import Reports
 from mailpost.limits import ConnectionLimits
 from mailpost.outcome import Delivered, Outcome, Refused, TemporaryFailure, TryLater
 from mailpost.wire import reply
@@ -133,7 +134,7 @@ class SMTPConnection(Connection):
         if isinstance(event, PieceReceived):
             self._take(event.octets)
         elif isinstance(event, RecipientOffered):
-            self._sort(event.recipient)
+            self._sort(event)
         elif isinstance(event, LetterReceived):
             self._commit(event)
         elif isinstance(event, SenderOffered):
@@ -198,25 +199,29 @@ class SMTPConnection(Connection):
                 helo=session.helo,
                 peer=self.peer,
             )
-            self._letter = LetterUnderWay(envelope, self.factory.delivery)
+            self._letter = LetterUnderWay(
+                envelope, self.factory.delivery, event.parameters.envelope_id
+            )
 
-    def _sort(self, recipient: Address) -> None:
-        sorted_to = self.factory.sorter.sort(recipient)
+    def _sort(self, event: RecipientOffered) -> None:
+        sorted_to = self.factory.sorter.sort(event.recipient)
         if isinstance(sorted_to, Deferred):
-            sorted_to.addCallback(self._sorted_late, recipient)
+            sorted_to.addCallback(self._sorted_late, event)
             sorted_to.addErrback(self.unexpected)
             sorted_to.addBoth(lambda _: self.go_on())
         else:
-            self._sorted(sorted_to, recipient)
+            self._sorted(sorted_to, event)
 
-    def _sorted_late(self, sorted_to: Destination | Refused | TryLater, recipient: Address) -> None:
+    def _sorted_late(
+        self, sorted_to: Destination | Refused | TryLater, event: RecipientOffered
+    ) -> None:
         if not self.session.closed:
-            self._sorted(sorted_to, recipient)
+            self._sorted(sorted_to, event)
 
-    def _sorted(self, sorted_to: Destination | Refused | TryLater, recipient: Address) -> None:
+    def _sorted(self, sorted_to: Destination | Refused | TryLater, event: RecipientOffered) -> None:
         assert self._letter is not None
         if isinstance(sorted_to, Destination):
-            self._letter.address_to(sorted_to, recipient)
+            self._letter.address_to(sorted_to, event.recipient, event.parameters)
             self.session.answer(reply.RECIPIENT_OK)
         else:
             self.session.answer(sorted_to.reply)
@@ -232,11 +237,37 @@ class SMTPConnection(Connection):
             self.hold_until(behind)
 
     def _commit(self, event: LetterReceived) -> None:
-        letter, factory = self._letter, self.factory
+        letter = self._letter
         assert letter is not None
         if letter.spoiled:
             self.fault()
             return
+        if letter.report is None:
+            self._keep(event, letter)
+        else:
+            self.answer_later(self._keep_with_report(event, letter))
+
+    async def _keep_with_report(self, event: LetterReceived, letter: LetterUnderWay) -> None:
+        """The sender is to be told that it was delivered: ask first where that goes."""
+        assert letter.envelope.reverse_path is not None
+        sender = self.factory.sorter.sort(letter.envelope.reverse_path)
+        if isinstance(sender, Deferred):
+            sender = await sender
+        if self.session.closed:
+            return
+        if isinstance(sender, TryLater):  # a report was promised: without one there is no letter
+            self._committed([sender], letter, event.octets)
+        else:
+            self._keep(event, letter, sender)
+
+    def _keep(
+        self,
+        event: LetterReceived,
+        letter: LetterUnderWay,
+        sender: Destination | Refused | None = None,
+    ) -> None:
+        """Have it kept, and in the same transaction the report on it, if one was asked for."""
+        factory = self.factory
         now = factory.clock.seconds()
         added = b""
         if factory.submission and not (event.dated and event.identified):
@@ -248,12 +279,32 @@ class SMTPConnection(Connection):
             utf8=letter.envelope.protocol.startswith("UTF8"),
             final_crlf=event.final_crlf,
         )
-        committed = letter.commit(factory.postmarks, added, now, traits, atomic=factory.atomic)
-        committed.addCallback(self._committed, letter, event.octets)
+        told: Report | Refused | None = None
+        if isinstance(sender, Refused):  # its account has been removed meanwhile
+            told = sender
+        elif letter.report is not None:
+            assert sender is not None
+            told = factory.reports.write(
+                new_trace(), letter.envelope, sender, letter.report, added, now
+            )
+        report = told if isinstance(told, Report) else None
+        committed = letter.commit(
+            factory.postmarks, added, now, traits, atomic=factory.atomic, report=report
+        )
+        committed.addCallback(self._committed, letter, event.octets, told)
         committed.addErrback(self.unexpected)
         committed.addBoth(lambda _: self.go_on())
 
-    def _committed(self, outcomes: Sequence[Outcome], letter: LetterUnderWay, octets: int) -> None:
+    def _committed(
+        self,
+        outcomes: Sequence[Outcome],
+        letter: LetterUnderWay,
+        octets: int,
+        told: Report | Refused | None = None,
+    ) -> None:
+        reported: Outcome | None = told if isinstance(told, Refused) else None
+        if isinstance(told, Report):
+            *outcomes, reported = outcomes
         failed = next((o for o in outcomes if not isinstance(o, Delivered)), None)
         self._letters += failed is None
         self._forget()
@@ -267,8 +318,15 @@ class SMTPConnection(Connection):
             recipients=letter.names,
             octets=octets,
             peer=self.peer,
-            outcome="kept" if failed is None else f"{failed.reply} ({failed.reason})",
+            outcome="kept" if failed is None else _why(failed),
         )
+        if failed is None and reported is not None:
+            _log.info(
+                "report on letter {trace} to <{sender}>: {outcome}",
+                trace=letter.envelope.trace,
+                sender=letter.envelope.reverse_path,
+                outcome="kept" if isinstance(reported, Delivered) else _why(reported),
+            )
 
     def _conclude(self, outcomes: Sequence[Outcome], trace: str = "") -> None:
         """Say what became of the letter: one reply for all, since all were kept or none."""
@@ -308,6 +366,10 @@ class LMTPConnection(SMTPConnection):
         self.session.answer_each(answers)
 
 
+def _why(outcome: TryLater | Refused) -> str:
+    return f"{outcome.reply} ({outcome.reason})"
+
+
 def _kept(trace: str) -> Reply:
     return Reply(250, "2.0.0", f"kept as {trace}")
 
@@ -343,6 +405,7 @@ class SMTPFactory(ConnectionFactory):
         self.sorter = sorter
         self.delivery = delivery
         self.postmarks = Postmarks(settings.hostname)
+        self.reports = Reports(settings.hostname, self.postmarks)
 
     def connection(self, peer: str) -> Connection:
         """A new connection with a new session."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IReactorTime
 
-    from mailpost.envelope import Copy, Envelope, Traits
+    from mailpost.envelope import Copy, Envelope, Report, Traits
     from mailpost.store.ledger import Ledger
     from mailpost.store.parcels import Parcels
     from mailpost.store.space import Space
@@ -92,26 +92,30 @@ class Draft:
         return self._parcel.write(chunks[-1])
 
     def commit(
-        self, envelope: Envelope, copies: Sequence[Copy], traits: Traits, *, atomic: bool
+        self,
+        envelope: Envelope,
+        copies: Sequence[Copy],
+        traits: Traits,
+        *,
+        atomic: bool,
+        report: Report | None = None,
     ) -> Deferred[Sequence[Outcome]]:
         """Keep the letter and its copies durably."""
         self._done = True
         path = envelope.reverse_path
         extra = 0 if traits.final_crlf else 2
+        arrived = int(self._delivery.clock.seconds())
         post = Post(
             trace=envelope.trace,
             reverse_path=None if path is None else str(path),
             octets=self._octets,
-            flags=(
-                schema.EIGHT_BIT * traits.eight_bit
-                + schema.UTF8 * traits.utf8
-                + (schema.NO_FINAL_CRLF if extra else 0)
-            ),
+            flags=_flags(traits),
             extra=extra,
-            arrived=int(self._delivery.clock.seconds()),
+            arrived=arrived,
             body=b"".join(self._chunks) if self._parcel is None else None,
             copies=copies,
             atomic=atomic,
+            report=None if report is None else self._report(report, arrived),
         )
         if post.body is not None:
             self._chunks = []
@@ -129,6 +133,23 @@ class Draft:
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing was kept
             return post.refused(_trouble(error))
         return await self._delivery.ledger.submit(post)
+
+    def _report(self, report: Report, arrived: int) -> Post:
+        self._delivery.space.take(2 * len(report.body))
+        post = Post(
+            trace=report.envelope.trace,
+            reverse_path=None,
+            octets=len(report.body),
+            flags=_flags(report.traits),
+            extra=0,
+            arrived=arrived,
+            body=report.body,
+            copies=[report.copy],
+            atomic=False,  # its maildrop may have gone: that is told of it alone
+        )
+        if plain.concerned(report.traits, report.body):
+            post.plain = plain.of_body(report.body, 0)  # its own header is short: no thread for it
+        return post
 
     async def _commit_parcel(self, parcel: ParcelStream, post: Post) -> Sequence[Outcome]:
         try:
@@ -155,6 +176,14 @@ class Draft:
         self._chunks = []
         if self._parcel is not None:
             self._parcel.discard()
+
+
+def _flags(traits: Traits) -> int:
+    return (
+        schema.EIGHT_BIT * traits.eight_bit
+        + schema.UTF8 * traits.utf8
+        + schema.NO_FINAL_CRLF * (not traits.final_crlf)
+    )
 
 
 def _trouble(error: Exception) -> TemporaryFailure:

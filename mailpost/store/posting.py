@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 DELIVERED = Delivered()
 NO_SUCH_USER = Refused(reply.NO_SUCH_USER, "its maildrop has been removed")
 MAILDROP_GONE = TryLater(reply.STORE_FAILED, "a recipient's maildrop has been removed")
+NOTHING_TO_REPORT = TryLater(reply.STORE_FAILED, "the letter it is about was not kept")
 
 KEEPS_TURN = 2047  # octets that hashlib digests without letting another thread run
 SMALL = 16 * 1024  # up to here it is cheaper to keep the turn
@@ -39,6 +40,8 @@ class Post(Operation["Sequence[Outcome]"]):
     :ivar extra: octets that collection adds: 2 where the final CRLF is missing.
     :ivar digest: SHA-256 of the octets; of a body it is taken here.
     :ivar plain: what the body is for a peer without UTF8, where that was asked; else None.
+    :ivar report: the report on the letter, entered with it or not at all.
+    :ivar rows: how many entries there are at most, its report's too; and so many outcomes.
     :ivar in_doubt: it was refused, and might be found in the store after a crash all the same.
     :ivar checked: a maildrop was missing: see which.
     """
@@ -56,7 +59,9 @@ class Post(Operation["Sequence[Outcome]"]):
         "octets",
         "parcel",
         "plain",
+        "report",
         "reverse_path",
+        "rows",
         "trace",
     )
 
@@ -72,6 +77,7 @@ class Post(Operation["Sequence[Outcome]"]):
         body: bytes | None,
         copies: Sequence[Copy],
         atomic: bool,
+        report: Post | None = None,
     ) -> None:
         self.trace = trace
         self.reverse_path = reverse_path
@@ -82,6 +88,8 @@ class Post(Operation["Sequence[Outcome]"]):
         self.body = body
         self.copies = copies
         self.atomic = atomic
+        self.report = report
+        self.rows = len(copies) if report is None else len(copies) + 1
         self.digest = b""
         self.parcel: str | None = None
         self.plain: Plain | None = None
@@ -90,8 +98,13 @@ class Post(Operation["Sequence[Outcome]"]):
 
     @classmethod
     def alone(cls, operations: Sequence[Post]) -> bool:
-        """Whether they are one statement, and so a transaction by themselves."""
-        return sum([len(post.copies) for post in operations]) in sql.SIZES
+        """Whether they are one statement, and so a transaction by themselves.
+
+        Where a maildrop is missing fewer rows are left, and they may be more than one.
+        """
+        if operations[0].checked:
+            return False
+        return sum([post.rows for post in operations]) in sql.SIZES
 
     @classmethod
     def apply(cls, db: apsw.Connection, operations: Sequence[Post]) -> Sequence[Sequence[Outcome]]:
@@ -126,13 +139,23 @@ class Post(Operation["Sequence[Outcome]"]):
             values += (copy.maildrop, octets, plain, self.arrived, postmark)
             values += self._letter(len(copies)) if first else FURTHER_COPY
             first = False
+        if self.report is not None:
+            return [*outcomes, *self._enter_report(db, values, self.report, kept=bool(copies))]
         return outcomes
 
     def refused(self, error: Exception) -> Sequence[Outcome]:
         """Nothing was kept: the sender shall come again."""
         self.in_doubt = isinstance(error, InDoubt)
         said = reply.DISK_FULL if isinstance(error, DiskFull) else reply.STORE_FAILED
-        return [TryLater(said, str(error))] * len(self.copies)
+        return [TryLater(said, str(error))] * self.rows
+
+    def _enter_report(
+        self, db: apsw.Connection, values: list[object], report: Post, *, kept: bool
+    ) -> Sequence[Outcome]:
+        if not kept:
+            return [NOTHING_TO_REPORT]
+        report.checked = self.checked
+        return report.enter(db, values)
 
     def _letter(self, copies: int) -> tuple[object, ...]:
         return (

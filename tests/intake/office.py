@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from mailpost.envelope import Address, Copy, Destination, Envelope, Traits
+from mailpost.envelope import Address, Copy, Destination, Envelope, Report, Traits
 from mailpost.intake import SMTPFactory
 from mailpost.interfaces import IDelivery, ILetterDraft, ISorter
 from mailpost.outcome import Delivered, Outcome, Refused
@@ -67,15 +67,22 @@ class Draft:
         return self.delivery.behind
 
     def commit(
-        self, envelope: Envelope, copies: Sequence[Copy], traits: Traits, *, atomic: bool
+        self,
+        envelope: Envelope,
+        copies: Sequence[Copy],
+        traits: Traits,
+        *,
+        atomic: bool,
+        report: Report | None = None,
     ) -> Deferred[Sequence[Outcome]]:
         if self.delivery.commit_fails is not None:
             raise self.delivery.commit_fails
         assert self.committed is None
         assert not self.aborted
         self.envelope, self.copies, self.traits, self.atomic = envelope, copies, traits, atomic
+        self.report = report
         if self.delivery.at_once:
-            self.committed = succeed([Delivered() for _ in copies])
+            self.committed = succeed([Delivered()] * (len(copies) + (report is not None)))
         else:
             self.committed = Deferred()
         return self.committed

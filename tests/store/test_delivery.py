@@ -4,14 +4,15 @@ import errno
 import hashlib
 import os
 
+import apsw
 import pytest
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
-from mailpost.envelope import Address, Copy, Envelope, Traits
+from mailpost.envelope import Address, Copy, Envelope, Report, Traits
 from mailpost.interfaces import IDelivery, ILetterDraft
 from mailpost.outcome import Delivered
-from mailpost.store import parcels
+from mailpost.store import parcels, posting
 from mailpost.store.delivery import ROW
 from mailpost.store.parcelstream import PORTION
 from mailpost.store.posting import SMALL
@@ -291,3 +292,87 @@ def test_parcel_stops_at_the_reserve(office, alice):
     outcomes = draft.commit(Envelope("t", None), [Copy(alice.maildrop, b"")], Traits(), atomic=True)
     assert codes(now(outcomes)) == [452]
     assert parcel_files(office) == []
+
+
+REPORT = b"Subject: delivered\r\n\r\n"
+
+
+def commit_both(office, body, sender, *accounts, atomic=True):
+    """Commit a letter and a report on it, take a turn; the outcomes."""
+    copies = [Copy(getattr(account, "maildrop", account), b"") for account in accounts]
+    to = Copy(getattr(sender, "maildrop", sender), POSTMARK)
+    report = Report(Envelope("r1", None), to, REPORT, Traits(utf8=True))
+    me = Address("me", "example.org")
+    outcomes = office.draft(body).commit(
+        Envelope("t1", me), copies, Traits(), atomic=atomic, report=report
+    )
+    office.turn()
+    return now(outcomes)
+
+
+@pytest.mark.parametrize("size", [10, ROW + 1])
+@pytest.mark.parametrize("copies", [1, 2, 16, 17, 24])
+def test_a_report_is_kept_with_its_letter(office, alice, bob, size, copies, monkeypatch):
+    """Letter and report are two letters of one transaction, whichever way the letter's body is kept."""
+    turns = []
+    perform = office.ledger._writer.perform
+    monkeypatch.setattr(
+        office.ledger._writer, "perform", lambda given: turns.append(len(given)) or perform(given)
+    )
+    outcomes = commit_both(office, b"x" * size, alice, *[bob] * copies)
+    assert codes(outcomes) == [250] * (copies + 1)
+    assert turns == [1]
+    assert office.letters(alice) == [POSTMARK + REPORT]
+    assert office.letters(bob) == [b"x" * size] * copies
+    rows = office.rows("SELECT trace, reverse_path, flags, copies FROM letter ORDER BY letter")
+    assert rows == [("t1", "me@example.org", 0, copies), ("r1", None, 2, 1)]
+
+
+def test_a_report_to_oneself(office, alice):
+    """Who writes to themselves has the letter, then the report."""
+    commit_both(office, b"x\r\n", alice, alice)
+    assert office.letters(alice) == [b"x\r\n", POSTMARK + REPORT]
+
+
+@pytest.mark.parametrize("size", [10, ROW + 1])
+def test_a_report_for_nobody(office, bob, size):
+    """Where the sender's maildrop has gone, the letter is kept without the report."""
+    outcomes = commit_both(office, b"x" * size, GONE, bob)
+    assert codes(outcomes) == [250, 550]
+    assert office.letters(bob) == [b"x" * size]
+    assert office.rows("SELECT trace FROM letter") == [("t1",)]
+
+
+@pytest.mark.parametrize("size", [10, ROW + 1])
+def test_no_report_without_its_letter(office, alice, bob, size):
+    """A letter that is not kept is not reported."""
+    outcomes = commit_both(office, b"x" * size, alice, bob, GONE)
+    assert codes(outcomes) == [451, 451, 451]
+    assert office.letters(alice) == office.letters(bob) == []
+    assert office.rows("SELECT count(*) FROM letter") == [(0,)]
+    assert parcel_files(office) == []
+
+
+@pytest.mark.parametrize("reported", [False, True])
+def test_half_a_letter_is_never_kept(office, alice, monkeypatch, reported):
+    """Where a maildrop is missing the others may need two statements: they are one transaction."""
+    each = posting.sql.each
+
+    def fails_at_the_second(execute, statement, values):
+        done = []
+
+        def once(*given):
+            if done:
+                raise apsw.FullError
+            done.append(given)
+            return execute(*given)
+
+        each(once, statement, values)
+
+    monkeypatch.setattr(posting.sql, "each", fails_at_the_second)
+    if reported:
+        outcomes = commit_both(office, b"x\r\n", GONE, *[alice] * 23)
+    else:
+        outcomes = office.deliver(b"x\r\n", *[alice] * 23, GONE, atomic=False)
+    assert codes(outcomes) == [452] * 24
+    assert office.letters(alice) == []
