@@ -6,6 +6,7 @@ import poplib
 import smtplib
 import socket
 import ssl
+from email import message_from_bytes, policy
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,6 +100,42 @@ def test_smtplib_submits(sealed: SealedOffice) -> None:
     assert b"\r\nDate: " in letter.octets
     assert b"\r\nMessage-ID: <" in letter.octets
     assert letter.octets.endswith(LETTER)
+
+
+def test_a_report_on_delivery(sealed: SealedOffice) -> None:
+    """Who asks for it by NOTIFY=SUCCESS collects a report, which a mail program can read."""
+    user, friend = sealed.newcomer(), sealed.newcomer()
+    mine, other = f"{user}@example.org", f"{friend}@example.org"
+    with smtplib.SMTP("localhost", sealed.submission, timeout=PATIENCE) as client:
+        client.starttls(context=sealed.context)
+        client.login(user, PASSWORD)
+        client.ehlo()
+        assert client.has_extn("dsn")
+        asked = ["NOTIFY=SUCCESS,FAILURE", f"ORCPT=rfc822;{other}"]
+        client.sendmail(mine, [other], LETTER, ["ENVID=tea+2B4", "RET=HDRS"], asked)
+    assert only_letter(sealed.pop3, friend).octets.endswith(LETTER)
+    collector = poplib.POP3_SSL("localhost", sealed.pop3s, context=sealed.context, timeout=PATIENCE)
+    collector.user(user)
+    collector.pass_(PASSWORD)
+    octets = b"\r\n".join(collector.retr(1)[1])
+    collector.quit()
+    report = message_from_bytes(octets, policy=policy.default)
+    assert report["Return-Path"] == "<>"
+    assert report["Delivered-To"] == report["To"] == mine
+    assert report["Auto-Submitted"] == "auto-replied"
+    assert report.get_content_type() == "multipart/report"
+    text, status, header = report.iter_parts()
+    assert f"<{other}>" in text.get_content()
+    whole, recipient = status.get_payload()
+    assert whole["Original-Envelope-Id"] == "tea+4"
+    assert whole["Reporting-MTA"] == "dns; mx.example.org"
+    assert recipient["Original-Recipient"] == recipient["Final-Recipient"] == f"rfc822;{other}"
+    assert recipient["Action"] == "delivered"
+    assert recipient["Status"] == "2.1.5"
+    returned = message_from_bytes(header.get_payload(decode=True))
+    assert returned["Subject"] == "sealed"
+    assert returned["Message-ID"]
+    assert b"nobody reads it" not in octets
 
 
 @pytest.mark.parametrize("implicit", [False, True])
