@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from zope.interface.verify import verifyObject
 
-from mailpost.envelope import Copy, Envelope, Traits
+from mailpost.envelope import Copy, Envelope, Report, Traits
 from mailpost.interfaces import IDowngrading
 from mailpost.store import plain, schema
 from mailpost.store.delivery import ROW
@@ -55,6 +55,18 @@ def test_two_forms(office, alice, size, end):
     whole = body + (b"" if end else b"\r\n")
     assert office.letters(alice) == [before, POSTMARK + whole, behind]
     assert plainly(office, alice) == [before, POSTMARK + downgraded(whole), behind]
+
+
+def test_a_report_has_two_forms(office, alice, bob):
+    """A report whose own header has UTF-8, kept beside a letter that has none."""
+    report = Report(Envelope("r", None), Copy(alice.maildrop, POSTMARK), HEADER, UTF8)
+    draft = office.draft(b"tea\r\n")
+    copies = [Copy(bob.maildrop, POSTMARK)]
+    draft.commit(Envelope("t", None), copies, Traits(), atomic=True, report=report)
+    office.turn()
+    assert office.letters(alice) == [POSTMARK + HEADER]
+    assert plainly(office, alice) == [POSTMARK + downgraded(HEADER)]
+    assert plainly(office, bob) == [POSTMARK + b"tea\r\n"]
 
 
 @pytest.mark.parametrize("size", [10, ROW + 1, 3 * PIECE])

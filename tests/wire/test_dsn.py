@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailpost.wire import reply
+from mailpost.wire import reply, smtp_client_letter
 from mailpost.wire.dsn import (
     Notify,
     OriginalRecipient,
@@ -56,6 +56,12 @@ def any_case(draw: st.DrawFn, word: str) -> str:
 def test_xtext_there_and_back(text: str, spared: bool) -> None:  # noqa: FBT001
     """Whatever octets are encoded, by whoever likes to encode much or little, come back."""
     assert decode_xtext(xtext(text, spared=spared)) == text
+
+
+@given(PRINTABLE)
+def test_our_own_client_is_understood(text: str) -> None:
+    """What the engine of the client's side encodes, this one decodes."""
+    assert decode_xtext(smtp_client_letter.xtext(text)) == text
 
 
 @given(st.text(alphabet=[*"+=aF09", "ä", " ", "\x7f"], max_size=8))
