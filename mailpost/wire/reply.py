@@ -71,7 +71,7 @@ HELP_LMTP = Reply(
 IDLE = Reply(421, "4.4.2", "nothing heard for too long, closing")  # RFC 5321 §4.5.3.2
 SHUTTING_DOWN = Reply(421, "4.3.2", "the post office is closing, try again soon")
 TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "too many connections, try again later")
-BANNED = Reply(421, "4.7.0", "too many wrong logins from your address, try again in an hour")
+BANNED = Reply(421, "4.7.0", "too many wrong logins from your address, try again later")
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "too many errors, closing")
 LOCAL_ERROR = Reply(451, "4.3.0", "something is wrong here, try again later")
 STORE_FAILED = Reply(451, "4.3.0", "the letter could not be kept, try again later")
@@ -182,7 +182,5 @@ POP_NOT_DELETED = Response(False, "nothing was deleted, try again later", "SYS/T
 POP_IDLE = Response(False, "nothing heard for too long, closing; nothing was deleted")
 POP_SHUTTING_DOWN = Response(False, "the post office is closing; nothing was deleted", "SYS/TEMP")
 POP_TOO_MANY_CONNECTIONS = Response(False, "too many connections, try again later", "SYS/TEMP")
-POP_BANNED = Response(
-    False, "too many wrong logins from your address, try again in an hour", "SYS/TEMP"
-)
+POP_BANNED = Response(False, "too many wrong logins from your address, try again later", "SYS/TEMP")
 POP_TOO_MANY_ERRORS = Response(False, "too many errors, closing")
