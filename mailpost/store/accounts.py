@@ -227,4 +227,5 @@ class Remove(_Singly):
         db.execute(sql.REMOVE_EXCEPTIONS, (found.maildrop,))
         db.execute(sql.REMOVE_VIEWS, (found.maildrop,))
         db.execute(sql.CLOSE_MAILDROP, (found.maildrop,))
+        db.execute(sql.REVOKE)
         return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from mailpost.store import sql
 from mailpost.store.errors import DuplicateName, NoSuchName
@@ -50,6 +50,36 @@ class Device:
     digest: bytes = field(repr=False)
     scram: str | None = field(repr=False)
     rights: Rights
+
+
+@frozen
+class ListedDevice:
+    """A device, and how it fares.
+
+    :ivar account: the account's name.
+    :ivar made: in seconds since 1970.
+    :ivar seen: its last login, to a minute; None: it has never logged in.
+    :ivar lapsed: whether it was away for so long that it holds no letters back.
+    :ivar letters: how many wait for it.
+    """
+
+    account: str
+    device: Device
+    made: int
+    seen: int | None
+    lapsed: bool
+    letters: int
+
+
+def _list(db: apsw.Connection) -> list[ListedDevice]:
+    listed = []
+    rows: list[Any] = db.execute(sql.ALL_DEVICES).fetchall()
+    for account, number, name, view, digest, scram, rights, made, seen, living, letters in rows:
+        device = Device(number, name, view, digest, scram, Rights(rights))
+        collects = Rights.COLLECT in device.rights
+        lapsed = collects and not living
+        listed.append(ListedDevice(account, device, made, seen, lapsed, letters if collects else 0))
+    return listed
 
 
 def of_account(db: apsw.Connection, account: int) -> Sequence[Device]:
@@ -95,6 +125,18 @@ class Devices:
         :raises NoSuchName: the account has no device of this name.
         """
         self._ledger.run(RemoveDevice(account, name))
+
+    def rename(self, account: Account, name: str, new: str) -> None:
+        """Call a device by another name; its password and its view stay.
+
+        :raises NoSuchName: the account has no device of this name.
+        :raises DuplicateName: it has one of the new name.
+        """
+        self._ledger.run(RenameDevice(account, name, new))
+
+    def all(self) -> list[ListedDevice]:
+        """Every device, by its account's name."""
+        return self._readers.call(_list)
 
 
 class _Singly(Operation[Device]):
@@ -157,8 +199,10 @@ class AddDevice(_Singly):
             floor = db.execute(sql.FLOOR_OF_ALL, (account.maildrop,)).get
         else:
             floor = db.execute(sql.FLOOR_BEFORE, (account.maildrop, self.since)).get
+        # While a view was the only one it could not lapse; now it has all the time, from today.
+        db.execute(sql.COUNT_ANEW, (self.made, account.maildrop, self.made))
         living = int(Rights.COLLECT in self.rights)
-        view = db.execute(sql.ADD_DEVICE_VIEW, (account.maildrop, floor, living)).get
+        view = db.execute(sql.ADD_DEVICE_VIEW, (account.maildrop, floor, living, self.made)).get
         row = (account.number, self.name, view, self.digest, self.scram, self.rights, self.made)
         number = db.execute(sql.ADD_DEVICE, row).get
         return Device(number, self.name, view, self.digest, self.scram, self.rights)
@@ -175,7 +219,26 @@ class RemoveDevice(_Singly):
         db.execute(sql.REMOVE_DEVICE, (device.number,))
         db.execute(sql.REMOVE_VIEW_EXCEPTIONS, (device.view,))
         db.execute(sql.REMOVE_VIEW, (device.view,))
+        db.execute(sql.REVOKE)
         return device
+
+
+class RenameDevice(_Singly):
+    """Give a device another name."""
+
+    __slots__ = ("new",)
+
+    def __init__(self, account: Account, name: str, new: str) -> None:
+        super().__init__(account, name)
+        self.new = new
+
+    def one(self, db: apsw.Connection) -> Device:
+        """One row."""
+        device = self.existing(db)
+        if any(one.name == self.new for one in of_account(db, self.account.number)):
+            raise DuplicateName(f"{self.account.name} has a device {self.new} already")
+        db.execute(sql.RENAME_DEVICE, (self.new, device.number))
+        return evolve(device, name=self.new)
 
 
 class Seen(Operation[None]):

@@ -9,8 +9,9 @@ from zope.interface import implementer
 
 from mailpost.interfaces import IMaildrop, ISnapshot
 from mailpost.outcome import MaildropInUse, TemporaryFailure
+from mailpost.store.lapsing import Opened, worth_noting
 from mailpost.store.snapshot import Room, Snapshot
-from mailpost.store.views import Places, look
+from mailpost.store.views import Places, look, look_since
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -45,8 +46,37 @@ class Maildrop:
         return looking.addCallbacks(self._opened, self._failed)
 
     def _opened(self, places: Places) -> ISnapshot:
+        now = self._room.clock.seconds()
+        if worth_noting(places.living, places.opened, now):
+            # Nobody waits for it: where it cannot be written, the next login's will do.
+            noting = self._room.ledger.submit(Opened(self._view, int(now)))
+            noting.addErrback(lambda _: None)
         return Snapshot(self._room, self._maildrop, self._view, places)
 
     def _failed(self, failure: Failure) -> Failure:
         self._room.locks.free(self._view)
         return failure
+
+
+@implementer(IMaildrop)
+class Lately:
+    """A maildrop's letters of late, seen through no view: nothing is locked, nothing let go of.
+
+    :param seconds: how old a letter may be.
+    """
+
+    __slots__ = ("_maildrop", "_room", "_seconds")
+
+    def __init__(self, room: Room, maildrop: int, seconds: int) -> None:
+        self._room = room
+        self._maildrop = maildrop
+        self._seconds = seconds
+
+    def open(self) -> ISnapshot | Deferred[ISnapshot]:
+        """See what has come of late and is still there."""
+        since = int(self._room.clock.seconds()) - self._seconds
+        looking = self._room.readers.defer(look_since, self._maildrop, since)
+        return looking.addCallback(self._opened)
+
+    def _opened(self, places: Places) -> ISnapshot:
+        return Snapshot(self._room, self._maildrop, None, places)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import apsw
+    from twisted.internet.interfaces import IReactorTime
 
     from mailpost.interfaces import IPieces
     from mailpost.store.ledger import Ledger
@@ -44,11 +45,22 @@ class Room:
     :ivar let_go: told the maildrop, after letters were let go of.
     """
 
-    __slots__ = ("epoch", "finder", "in_thread", "ledger", "let_go", "locks", "parcels", "readers")
+    __slots__ = (
+        "clock",
+        "epoch",
+        "finder",
+        "in_thread",
+        "ledger",
+        "let_go",
+        "locks",
+        "parcels",
+        "readers",
+    )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that they share
         self,
         *,
+        clock: IReactorTime,
         epoch: str,
         finder: apsw.Connection,
         ledger: Ledger,
@@ -58,6 +70,7 @@ class Room:
         in_thread: Callable[..., Deferred[Any]],
         let_go: Callable[[int], None],
     ) -> None:
+        self.clock = clock
         self.epoch = epoch.encode("ascii")
         self.finder = finder
         self.ledger = ledger
@@ -70,11 +83,14 @@ class Room:
 
 @implementer(IDowngrading)
 class Snapshot:
-    """An open maildrop."""
+    """An open maildrop.
+
+    :param view: the view it is seen through; None: through none, so nothing is locked, nor let go of.
+    """
 
     __slots__ = ("_ahead", "_maildrop", "_open", "_places", "_plain", "_room", "_view", "sizes")
 
-    def __init__(self, room: Room, maildrop: int, view: int, places: Places) -> None:
+    def __init__(self, room: Room, maildrop: int, view: int | None, places: Places) -> None:
         self._room = room
         self._maildrop = maildrop
         self._view = view
@@ -148,7 +164,7 @@ class Snapshot:
 
     def let_go(self, indexes: Sequence[int]) -> Deferred[None]:
         """Delete these letters from this view, in one synced transaction."""
-        if not indexes:
+        if not indexes or self._view is None:
             return succeed(None)
         going = self._room.ledger.submit(LetGo(self._view, self._places, indexes))
 
@@ -162,7 +178,8 @@ class Snapshot:
         if self._open:
             self._open = False
             self._ahead = None
-            self._room.locks.free(self._view)
+            if self._view is not None:
+                self._room.locks.free(self._view)
 
 
 def read_ahead(

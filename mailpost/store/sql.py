@@ -49,7 +49,8 @@ POSTING = (
 # Collecting ---------------------------------------------------------------------------------------
 # Answers of many letters come as one row, for the same reason.
 LOOK = (
-    "SELECT (SELECT json_group_array(number) FROM exception WHERE view = ?),"
+    "SELECT (SELECT json_array(living, opened) FROM view WHERE view = ?),"
+    " (SELECT json_group_array(number) FROM exception WHERE view = ?),"
     " (SELECT json_group_object(e.number, e.uidl) FROM view v JOIN entry e ON e.maildrop = v.maildrop"
     " AND e.number > v.floor AND e.uidl IS NOT NULL WHERE v.view = ?),"
     " (SELECT json_group_object(e.number, e.plain) FROM view v JOIN entry e ON e.maildrop = v.maildrop"
@@ -57,6 +58,14 @@ LOOK = (
     " json_group_array(number), json_group_array(octets) FROM (SELECT e.number, e.octets FROM view v"
     " JOIN entry e ON e.maildrop = v.maildrop AND e.number > v.floor WHERE v.view = ?"
     " ORDER BY e.number LIMIT ?)"
+)
+LOOK_ABOVE = (
+    "SELECT (SELECT json_group_object(number, uidl) FROM entry"
+    " WHERE maildrop = ? AND number > ? AND uidl IS NOT NULL),"
+    " (SELECT json_group_object(number, plain) FROM entry"
+    " WHERE maildrop = ? AND number > ? AND plain IS NOT NULL),"
+    " json_group_array(number), json_group_array(octets) FROM"
+    " (SELECT number, octets FROM entry WHERE maildrop = ? AND number > ? ORDER BY number)"
 )
 LETTERS = (
     "SELECT json_group_array(number), CAST(string_agg(octets, '') AS BLOB) FROM (SELECT e.number,"
@@ -82,19 +91,25 @@ DROP_EXCEPTIONS = (
     "DELETE FROM exception WHERE view IN (VALUES (?))"
     " AND number <= (SELECT v.floor FROM view v WHERE v.view = exception.view)"
 )
-ADD_EXCEPTIONS = "INSERT INTO exception (view, number) VALUES (?,?) ON CONFLICT DO NOTHING"
+ADD_EXCEPTIONS = (  # but not for a view that has been removed meanwhile
+    "INSERT INTO exception (view, number) SELECT v.column1, v.column2 FROM (VALUES (?,?)) AS v"
+    " WHERE v.column1 IN (SELECT view FROM view) ON CONFLICT DO NOTHING"
+)
 
 # Sweeping -----------------------------------------------------------------------------------------
+# The views that hold letters are those that live; where none does, all: those that are living = max(living).
 LITTERED = (
     "SELECT json_group_array(m.maildrop) FROM maildrop m WHERE m.closed = 1"
     " OR EXISTS (SELECT 1 FROM entry e WHERE e.maildrop = m.maildrop"
-    " AND e.number <= (SELECT min(v.floor) FROM view v WHERE v.maildrop = m.maildrop))"
+    " AND e.number <= (SELECT min(v.floor) FROM view v WHERE v.maildrop = m.maildrop"
+    " AND v.living = (SELECT max(w.living) FROM view w WHERE w.maildrop = m.maildrop)))"
     " OR EXISTS (SELECT 1 FROM view v JOIN exception x ON x.view = v.view WHERE v.maildrop = m.maildrop)"
 )
 BELOW_FLOORS = (
     "SELECT json_group_array(json_array(number, letter, octets)) FROM (SELECT number, letter, octets"
     " FROM entry WHERE maildrop = ? AND number <="
-    " (SELECT coalesce(min(v.floor), 9223372036854775807) FROM view v WHERE v.maildrop = ?)"
+    " (SELECT coalesce(min(v.floor), 9223372036854775807) FROM view v WHERE v.maildrop = ?"
+    " AND v.living = (SELECT max(w.living) FROM view w WHERE w.maildrop = ?))"
     " ORDER BY number LIMIT ?)"
 )
 EXCEPTED_BY_ALL = (
@@ -102,6 +117,7 @@ EXCEPTED_BY_ALL = (
     " e.number, e.letter, e.octets FROM view v CROSS JOIN exception x CROSS JOIN entry e"
     " WHERE v.maildrop = ? AND x.view = v.view AND e.maildrop = v.maildrop AND e.number = x.number"
     " AND NOT EXISTS (SELECT 1 FROM view w WHERE w.maildrop = v.maildrop AND w.floor < e.number"
+    " AND w.living = (SELECT max(u.living) FROM view u WHERE u.maildrop = v.maildrop)"
     " AND NOT EXISTS (SELECT 1 FROM exception y WHERE y.view = w.view AND y.number = e.number))"
     " LIMIT ?)"
 )
@@ -132,7 +148,9 @@ FIND_ACCOUNT = (
     "SELECT account, name, password, maildrop, view, scram, secret FROM account WHERE name = ?"
 )
 ADD_MAILDROP = "INSERT INTO maildrop (next) VALUES (1) RETURNING maildrop"
-ADD_VIEW = "INSERT INTO view (maildrop) VALUES (?) RETURNING view"
+ADD_VIEW = (  # of a main password: it lives once it has been opened
+    "INSERT INTO view (maildrop, living) VALUES (?, 0) RETURNING view"
+)
 ADD_ACCOUNT = (
     "INSERT INTO account (name, password, scram, secret, maildrop, view) VALUES (?,?,?,?,?,?)"
     " RETURNING account"
@@ -162,7 +180,9 @@ FLOOR_BEFORE = (
     " ORDER BY number DESC LIMIT 1), 0)"
 )
 FLOOR_OF_ALL = "SELECT next - 1 FROM maildrop WHERE maildrop = ?"
-ADD_DEVICE_VIEW = "INSERT INTO view (maildrop, floor, living) VALUES (?,?,?) RETURNING view"
+ADD_DEVICE_VIEW = (
+    "INSERT INTO view (maildrop, floor, living, opened) VALUES (?,?,?,?) RETURNING view"
+)
 ADD_DEVICE = (
     "INSERT INTO device (account, name, view, digest, scram, rights, made) VALUES (?,?,?,?,?,?,?)"
     " RETURNING device"
@@ -172,6 +192,41 @@ REMOVE_VIEW = "DELETE FROM view WHERE view = ?"
 REMOVE_VIEW_EXCEPTIONS = "DELETE FROM exception WHERE view = ?"
 REMOVE_DEVICES = "DELETE FROM device WHERE account = ?"
 SEEN = "UPDATE device SET seen = ? WHERE device = ? AND (seen IS NULL OR seen < ?)"
+RENAME_DEVICE = "UPDATE device SET name = ? WHERE device = ?"
+ALL_DEVICES = (
+    "SELECT a.name, d.device, d.name, d.view, d.digest, d.scram, d.rights, d.made, d.seen, v.living,"
+    " (SELECT count(*) FROM entry e WHERE e.maildrop = v.maildrop AND e.number > v.floor AND NOT EXISTS"
+    " (SELECT 1 FROM exception x WHERE x.view = v.view AND x.number = e.number))"
+    " FROM device d JOIN account a ON a.account = d.account JOIN view v ON v.view = d.view"
+    " ORDER BY a.name, d.device"
+)
+# Whether logins that were good are good no longer: a number that grows.
+REVOKED = "SELECT value FROM office WHERE name = 'revoked'"
+REVOKE = (
+    "INSERT INTO office (name, value) VALUES ('revoked', '1')"
+    " ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(office.value AS BIGINT) + 1 AS TEXT)"
+)
+ACCOUNT_THERE = "SELECT 1 FROM account WHERE account = ?"
+DEVICE_THERE = "SELECT 1 FROM device WHERE device = ?"
+
+# Lapsing ------------------------------------------------------------------------------------------
+OPENED = "UPDATE view SET living = 1, opened = ? WHERE view = ?"
+CLOCK = "SELECT name, value FROM office WHERE name IN ('looked', 'steady')"
+KEEP = (
+    "INSERT INTO office (name, value) VALUES (?, ?)"
+    " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+COUNT_FROM = (
+    "UPDATE view SET opened = ? WHERE living = 1 AND opened IS NULL AND maildrop IN"
+    " (SELECT a.maildrop FROM device d JOIN account a ON a.account = d.account)"
+)
+COUNT_ANEW = "UPDATE view SET opened = ? WHERE maildrop = ? AND living = 1 AND (opened IS NULL OR opened < ?)"
+LAPSE = (
+    "UPDATE view SET living = 0 WHERE living = 1 AND opened < ? AND maildrop IN"
+    " (SELECT a.maildrop FROM device d JOIN account a ON a.account = d.account)"
+    " AND EXISTS (SELECT 1 FROM view w WHERE w.maildrop = view.maildrop AND w.living = 1"
+    " AND w.opened >= ?)"
+)
 
 SIZES = (64, 48, 32, 24, *range(16, 0, -1))
 

@@ -18,9 +18,11 @@ from mailpost.store.accounts import Account, Accounts
 from mailpost.store.checkpoints import Checkpoints
 from mailpost.store.delivery import Delivery
 from mailpost.store.devices import Devices
+from mailpost.store.lapsing import DAY, LAPSE
 from mailpost.store.ledger import Ledger
 from mailpost.store.locks import LockFile
-from mailpost.store.maildrops import Maildrop
+from mailpost.store.logins import Logins
+from mailpost.store.maildrops import Lately, Maildrop
 from mailpost.store.parcels import Parcels
 from mailpost.store.readers import Readers
 from mailpost.store.snapshot import Room
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorTime
 
+LATELY = 30 * DAY  # what Gmail's users know as recent mode
+
 
 class Store:
     """An open store. Make one with :func:`open_store`.
@@ -43,6 +47,7 @@ class Store:
     :ivar accounts: the account book.
     :ivar devices: what each account's devices are.
     :ivar delivery: takes letters in.
+    :ivar logins: ends sessions whose login is taken away.
     :ivar secret: 32 octets that key the office's digests, the same in all its processes and for good.
     :ivar iterations: the count of SCRAM, the same for everybody and for good.
     """
@@ -55,6 +60,7 @@ class Store:
         call_in_reactor: Callable[..., object],
         defer_to_thread: Callable[..., Deferred[Any]],
         reserve: int = RESERVE,
+        lapse: int = LAPSE,
     ) -> None:
         engine = Engine(path)
         engine.check()
@@ -82,8 +88,11 @@ class Store:
             locks=self._locks,
             space=self.space,
             in_thread=defer_to_thread,
+            lapse=lapse,
         )
+        self.logins = Logins(self._finder, clock, self.sweeper.search)
         self._room = Room(
+            clock=clock,
             epoch=office["epoch"],
             finder=self._finder,
             ledger=self.ledger,
@@ -101,13 +110,19 @@ class Store:
         """
         return Maildrop(self._room, account.maildrop, account.view if view is None else view)
 
+    def lately(self, account: Account) -> Lately:
+        """What an account got of late, whoever has collected it; nothing can be let go of there."""
+        return Lately(self._room, account.maildrop, LATELY)
+
     def start(self) -> None:
-        """Start what works by itself: the ledger's thread, the sweeper."""
+        """Start what works by itself: the ledger's thread, the sweeper, the watch over logins."""
         self.ledger.start()
         self.sweeper.start()
+        self.logins.start()
 
     def close(self) -> None:
         """Write what was accepted, then close everything. Blocks. Harmless when repeated."""
+        self.logins.stop()
         self.sweeper.stop()
         self.ledger.close()
         self._readers.close()
@@ -132,6 +147,7 @@ def open_store(
     defer_to_thread: Callable[..., Deferred[Any]],
     create: bool = False,
     reserve: int = RESERVE,
+    lapse: int = LAPSE,
 ) -> Store:
     """Open a store.
 
@@ -140,6 +156,7 @@ def open_store(
     :param defer_to_thread: runs a callable with its arguments in a thread; a Deferred of its result.
     :param create: make the store where there is none.
     :param reserve: octets of disk that intake leaves free.
+    :param lapse: seconds unopened, after which a view holds no letters while another one does.
     :raises StoreError: it cannot be opened; the message says what to do.
     """
     place = Path(path)
@@ -151,4 +168,5 @@ def open_store(
         call_in_reactor=call_in_reactor,
         defer_to_thread=defer_to_thread,
         reserve=reserve,
+        lapse=lapse,
     )

@@ -3,7 +3,7 @@
 A session's QUIT moves a cursor, no more; what it left below is taken away here, in small slices through
 the ledger, so that no letter waits long behind one. Then unused pages of the database go back to the
 system, except for some that the next letters will fill. What another process, a crash or ``mailpost
-user remove`` left is looked for at the start and once an hour.
+user remove`` left is looked for at the start and once an hour, and so are views that have lapsed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from mailpost.outcome import TemporaryFailure
 from mailpost.store import sql
+from mailpost.store.lapsing import LAPSE, Lapse
 from mailpost.store.taking import GiveBack, Take
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Sweeper:
     """Sweeps one store.
 
     :param in_thread: runs a callable in some thread; a Deferred of its result.
+    :param lapse: seconds unopened, after which a view lapses.
     """
 
     log = Logger()
@@ -57,8 +59,10 @@ class Sweeper:
         locks: LockFile,
         space: Space,
         in_thread: Callable[..., Deferred[Any]],
+        lapse: int = LAPSE,
     ) -> None:
         self._clock = clock
+        self._lapse = lapse
         self._ledger = ledger
         self._readers = readers
         self._parcels = parcels
@@ -70,6 +74,7 @@ class Sweeper:
         self._search: IDelayedCall | None = None
         self._sweeping: Deferred[None] | None = None
         self._running = False
+        self._overdue = False  # a search, since a sweep was under way
 
     def start(self) -> None:
         """Look for what was left, and sweep from now on."""
@@ -80,6 +85,13 @@ class Sweeper:
         """Letters of this maildrop were let go of."""
         self._littered.add(maildrop)
         self._plan(SOON)
+
+    def search(self) -> None:
+        """Look for what another process has left."""
+        if self._sweeping is not None:
+            self._overdue = True
+        elif self._running:
+            self._begin(self._look())
 
     def stop(self) -> None:
         """Stop after the slice that is being swept. Harmless when repeated."""
@@ -105,7 +117,10 @@ class Sweeper:
 
     def _rest(self, _: object) -> None:
         self._sweeping = None
-        if self._littered:
+        if self._overdue and self._running:
+            self._overdue = False
+            self._begin(self._look())
+        elif self._littered:
             self._plan(SOON)
 
     def _failed(self, failure: Any) -> None:
@@ -118,9 +133,10 @@ class Sweeper:
 
     def _look_again(self) -> None:
         self._search = self._clock.callLater(AGAIN, self._look_again)
-        self._begin(self._look())
+        self.search()
 
     async def _look(self) -> None:
+        await self._ledger.submit(Lapse(int(self._clock.seconds()), self._lapse))
         await self._in_thread(self.remove_orphans)
         self._littered.update(await self._readers.defer(_littered))
         await self._sweep()

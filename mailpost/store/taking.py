@@ -42,16 +42,16 @@ class Take(Operation[Taken]):
     def take(self, db: apsw.Connection) -> Taken:
         """Entries, their exceptions, letters without copies, and a closed maildrop when it is empty."""
         maildrop = self.maildrop
-        gone = _rows(db, sql.BELOW_FLOORS, maildrop, maildrop, self.limit)
-        excepted = []
+        gone = _rows(db, sql.BELOW_FLOORS, maildrop, maildrop, maildrop, self.limit)
         if len(gone) < self.limit:
-            excepted = _rows(db, sql.EXCEPTED_BY_ALL, maildrop, self.limit - len(gone))
-        gone += excepted
+            gone += _rows(db, sql.EXCEPTED_BY_ALL, maildrop, self.limit - len(gone))
+        numbers = [number for number, _, _ in gone]
         if gone:
-            _among(db, sql.TAKE_ENTRIES, [number for number, _, _ in gone], maildrop)
+            _among(db, sql.TAKE_ENTRIES, numbers, maildrop)
             octets = sum(octets for _, _, octets in gone)
             db.execute(sql.LESSEN, (len(gone), octets, maildrop))
-        _among(db, sql.TAKE_EXCEPTIONS, [number for number, _, _ in excepted], maildrop)
+        # Also what was below all floors that count: a view that has lapsed may list it.
+        _among(db, sql.TAKE_EXCEPTIONS, numbers, maildrop)
         parcels = _take_copies(db, Counter(letter for _, letter, _ in gone))
         if len(gone) < self.limit:
             db.execute(sql.TAKE_MAILDROP, (maildrop,))

@@ -7,7 +7,7 @@ above it. "Fetch all, delete all" moves one integer.
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mailpost.outcome import TemporaryFailure
 from mailpost.store import sql
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import apsw
 
+T = TypeVar("T")
 EVERYTHING = 1 << 62
 
 
@@ -29,6 +30,8 @@ class Places(NamedTuple):
     :ivar overrides: unique-ids that were not made here, by number.
     :ivar exceptions: how many the view lists.
     :ivar plain: by number, the octets of letters that have another form for a peer without UTF8.
+    :ivar living: whether it holds letters.
+    :ivar opened: when it was last noted to be open, in seconds since 1970.
     """
 
     numbers: Sequence[int]
@@ -36,6 +39,8 @@ class Places(NamedTuple):
     overrides: Mapping[int, str]
     exceptions: int
     plain: Mapping[int, int]
+    living: bool = True
+    opened: int | None = None
 
 
 def look(db: apsw.Connection, view: int, limit: int = EVERYTHING) -> Places:
@@ -43,15 +48,39 @@ def look(db: apsw.Connection, view: int, limit: int = EVERYTHING) -> Places:
 
     All of it is one row, of one moment: a hundred thousand letters keep no other thread from running.
     """
-    excepted, uidls, plain, listed, octets = sql.told(db, sql.LOOK, (*[view] * 4, limit))
+    state, excepted, uidls, plain, listed, octets = sql.told(db, sql.LOOK, (*[view] * 5, limit))
+    living, opened = state or (1, None)
     if excepted:
         exceptions = frozenset(excepted)
         kept = [place for place, number in enumerate(listed) if number not in exceptions]
         listed = [listed[place] for place in kept]
         octets = [octets[place] for place in kept]
-    overrides = {int(number): uidl for number, uidl in uidls.items()}
-    sizes = {int(number): size for number, size in plain.items()}
-    return Places(_numbers(listed), array("q", octets), overrides, len(excepted), sizes)
+    return Places(
+        _numbers(listed),
+        array("q", octets),
+        _by_number(uidls),
+        len(excepted),
+        _by_number(plain),
+        bool(living),
+        opened,
+    )
+
+
+def look_since(db: apsw.Connection, maildrop: int, since: int) -> Places:
+    """What has arrived since a moment and is still there, whoever has let go of it.
+
+    :param since: seconds since 1970.
+    """
+    floor = db.execute(sql.FLOOR_BEFORE, (maildrop, since)).get
+    above = (maildrop, floor)
+    uidls, plain, listed, octets = sql.told(db, sql.LOOK_ABOVE, above * 3)
+    return Places(
+        _numbers(listed), array("q", octets), _by_number(uidls), 0, _by_number(plain)
+    )
+
+
+def _by_number(told: Mapping[str, T]) -> Mapping[int, T]:
+    return {int(number): value for number, value in told.items()}
 
 
 def _numbers(listed: Sequence[int]) -> Sequence[int]:

@@ -67,6 +67,7 @@ def test_fetch_all_delete_all_is_one_integer(office, ten):
 def test_nothing_to_let_go(office, ten):
     """Letting nothing go writes nothing."""
     snapshot = office.open(ten)
+    office.turn()  # it is noted that the view has been opened
     assert snapshot.let_go([]).called
     assert office.ledger.turn() == 0
 
@@ -86,6 +87,7 @@ def test_sessions_of_one_turn(office, alice, bob):
     office.deliver(b"1\r\n", alice, bob)
     office.deliver(b"2\r\n", alice, bob)
     snapshots = [office.open(alice), office.open(bob)]
+    office.turn()  # it is noted that the views have been opened
     commits = []
     office.ledger._writer._db.set_commit_hook(lambda: bool(commits.append(1)))
     going = [snapshots[0].let_go([0, 1]), snapshots[1].let_go([0])]

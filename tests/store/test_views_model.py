@@ -1,0 +1,198 @@
+"""Whatever is done to the views of a maildrop: no letter is lost, and none is kept for nobody."""
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from mailpost.store import sweeper
+from mailpost.store.lapsing import DAY
+
+from .conftest import Office, now
+from .test_sweeper import sweep
+
+LAPSE = 2 * DAY
+MAIN = "main"
+
+
+class View:
+    """What the model knows of a view: which letters it has let go of, whether it holds any."""
+
+    def __init__(self, view, gone, opened):
+        self.view = view
+        self.gone = set(gone)
+        self.opened = opened
+        self.living = opened is not None
+
+
+class Maildrop(RuleBasedStateMachine):
+    """A maildrop of several views, beside a model in which a letter is a number in a set."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.office = Office(Path(self.folder.name) / "mail.db", lapse=LAPSE)
+        self.again, sweeper.AGAIN = sweeper.AGAIN, DAY // 2
+        self.start()
+        self.account = self.office.accounts.add("alice")
+        self.letters = {}  # number: when it arrived
+        self.count = 0
+        self.views = {MAIN: View(self.account.view, (), None)}
+        self.open = {}  # view's name: snapshot, and the numbers that it shows
+        for _ in range(16):
+            self.days()  # until the clock is believed
+
+    def start(self):
+        # What a crash leaves is tested elsewhere; thousands of syncs would take a minute.
+        self.office.ledger._writer._db.execute("PRAGMA synchronous=OFF")
+        self.office.store.sweeper.start()
+
+    def teardown(self):
+        self.office.store.close()
+        sweeper.AGAIN = self.again
+        self.folder.cleanup()
+
+    def holding(self):
+        views = list(self.views.values())
+        return [view for view in views if view.living] or views
+
+    def swept(self):
+        sweep(self.office)
+        holding = self.holding()
+        self.letters = {
+            number: arrived
+            for number, arrived in self.letters.items()
+            if not all(number in view.gone for view in holding)
+        }
+
+    def shown(self, view):
+        return [number for number in sorted(self.letters) if number not in view.gone]
+
+    @rule()
+    def deliver(self):
+        self.office.deliver(b"%d\r\n" % self.count, self.account)
+        self.count += 1
+        self.letters[self.count] = int(self.office.clock.seconds())
+
+    @precondition(lambda self: len(self.views) < 5)
+    @rule(days=st.sampled_from([None, 0, 2, 1000]), name=st.sampled_from("abcdef"))
+    def add_device(self, days, name):
+        if name in self.views:
+            return
+        made = int(self.office.clock.seconds())
+        since = None if days is None else made - days * DAY
+        device = self.office.store.devices.add(self.account, name, digest=b"", since=since)
+        before = made + 1 if since is None else since
+        gone = {number for number, arrived in self.letters.items() if arrived < before}
+        for view in self.views.values():
+            if view.living:
+                view.opened = max(view.opened, made)
+        self.views[name] = View(device.view, gone, made)
+
+    @precondition(lambda self: len(self.views) > 1)
+    @rule(data=st.data())
+    def remove_device(self, data):
+        name = data.draw(st.sampled_from(sorted(set(self.views) - {MAIN})))
+        self.office.store.devices.remove(self.account, name)
+        del self.views[name]
+        if name in self.open:
+            self.open.pop(name)[0].close()
+        self.office.store.sweeper.search()
+        self.lapsed()
+
+    @rule(data=st.data())
+    def open_view(self, data):
+        name = data.draw(st.sampled_from(sorted(self.views)))
+        if name in self.open:
+            return
+        view = self.views[name]
+        snapshot = now(self.office.store.maildrop(self.account, view.view).open())
+        numbers = [int(snapshot.uidl(n).split(b".")[2], 16) for n in range(len(snapshot.sizes))]
+        assert numbers == self.shown(view)
+        self.office.turn()
+        opened = int(self.office.clock.seconds())
+        if not view.living or opened - view.opened > DAY:
+            view.opened = opened
+        view.living = True
+        self.open[name] = snapshot, numbers
+        self.swept()
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data(), commit=st.booleans())
+    def quit(self, data, commit):
+        name = data.draw(st.sampled_from(sorted(self.open)))
+        snapshot, numbers = self.open.pop(name)
+        if numbers and commit:
+            everything = st.just(range(len(numbers)))
+            some = st.lists(st.integers(0, len(numbers) - 1), unique=True)
+            indexes = data.draw(everything | some)
+            going = snapshot.let_go(indexes)
+            self.office.turn()
+            now(going)
+            self.views[name].gone.update(numbers[index] for index in indexes)
+        snapshot.close()
+        self.swept()
+
+    @rule()
+    def days(self):
+        """Half a day passes; what was not opened for long lapses."""
+        self.office.clock.advance(DAY // 2)
+        self.office.turn()
+        self.lapsed()
+
+    def lapsed(self):
+        before = int(self.office.clock.seconds()) - LAPSE
+        living = [view for view in self.views.values() if view.living]
+        if any(view.opened >= before for view in living):
+            for view in living:
+                view.living = view.opened >= before
+        self.swept()
+
+    @rule()
+    def many_days(self):
+        for _ in range(4):
+            self.days()
+
+    @rule()
+    def restart(self):
+        """The office is closed and opened: sessions have ended without QUIT."""
+        for snapshot, _ in self.open.values():
+            snapshot.close()
+        self.open.clear()
+        self.office.restart()
+        self.start()
+        self.lapsed()
+
+    @invariant()
+    def what_is_kept_is_what_somebody_still_has(self):
+        kept = {number for (number,) in self.office.rows("SELECT number FROM entry")}
+        assert kept == set(self.letters)
+        counted = self.office.rows(
+            "SELECT letters FROM maildrop WHERE maildrop = ?", self.account.maildrop
+        )
+        assert counted == [(len(kept),)]
+
+    @invariant()
+    def every_view_shows_what_it_has_not_let_go_of(self):
+        for view in self.views.values():
+            snapshot_of = self.office.rows(
+                "SELECT e.number FROM entry e JOIN view v ON v.maildrop = e.maildrop"
+                " WHERE v.view = ? AND e.number > v.floor AND e.number NOT IN"
+                " (SELECT number FROM exception WHERE view = v.view) ORDER BY e.number",
+                view.view,
+            )
+            assert [number for (number,) in snapshot_of] == self.shown(view)
+
+    @invariant()
+    def nothing_lists_what_is_gone(self):
+        orphans = self.office.rows(
+            "SELECT count(*) FROM exception WHERE number NOT IN (SELECT number FROM entry)"
+            " OR view NOT IN (SELECT view FROM view)"
+        )
+        assert orphans == [(0,)]
+
+
+TestMaildrop = Maildrop.TestCase
+TestMaildrop.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
