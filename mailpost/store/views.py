@@ -74,9 +74,7 @@ def look_since(db: apsw.Connection, maildrop: int, since: int) -> Places:
     floor = db.execute(sql.FLOOR_BEFORE, (maildrop, since)).get
     above = (maildrop, floor)
     uidls, plain, listed, octets = sql.told(db, sql.LOOK_ABOVE, above * 3)
-    return Places(
-        _numbers(listed), array("q", octets), _by_number(uidls), 0, _by_number(plain)
-    )
+    return Places(_numbers(listed), array("q", octets), _by_number(uidls), 0, _by_number(plain))
 
 
 def _by_number(told: Mapping[str, T]) -> Mapping[int, T]:
