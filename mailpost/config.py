@@ -101,6 +101,12 @@ class Office(_Table):
     max_recipients: int = Field(
         default=1000, ge=1, le=1_000_000, description="a whole number from 1 to 1000000"
     )
+    device_lapse: int = Field(default=90, ge=1, le=36_500, description="days, from 1 to 36500")
+    device_separator: str = Field(
+        default="#",
+        pattern=r"^[#/%=~!*|]$",
+        description="one of the characters # / % = ~ ! * |",
+    )
     apop: bool = Field(default=False, description="true or false")
     disk_reserve: Octets = Field(
         default=256 << 20, ge=0, description='a size, such as "256 MiB", or a number of octets'

@@ -94,6 +94,10 @@ class Connection(Protocol):
         """The office closes: say so and end the session."""
         raise NotImplementedError
 
+    def turn_out(self) -> SessionEnded:
+        """The login was taken away: say so and end the session."""
+        raise NotImplementedError
+
     def gone(self) -> None:
         """The connection is gone: release what the session holds, write its line in the log."""
 
@@ -284,6 +288,13 @@ class Connection(Protocol):
             self._leaving = True
         elif not self.session.closed:
             self.end(self.close_down())
+
+    def revoked(self) -> None:
+        """The login was taken away: end now; whatever is under way is broken off."""
+        if self.session.asked is not None:
+            self.cut_off()
+        elif not self.session.closed:
+            self.end(self.turn_out())
 
     def silent(self) -> None:
         """Nothing was heard for too long."""

@@ -31,7 +31,7 @@ from mailpost.intake import LMTPFactory, SMTPFactory, SubmissionFactory
 from mailpost.limits import ConnectionLimits
 from mailpost.proxied import ProxiedFactory
 from mailpost.sorting.local import LocalSorter
-from mailpost.store import Store, open_store
+from mailpost.store import DAY, Store, open_store
 from mailpost.tls import CertificateFiles, ServerTLS
 from mailpost.wire.smtp import Settings
 
@@ -171,6 +171,7 @@ class PostOffice(Service):
             call_in_reactor=reactor.callFromThread,
             defer_to_thread=in_thread,
             reserve=config.office.disk_reserve,
+            lapse=config.office.device_lapse * DAY,
         )
         store.start()
         portal = self._portal or make_portal(

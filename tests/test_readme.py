@@ -190,6 +190,7 @@ def test_every_block_is_tested_here() -> None:
     sections = re.findall(r"\n([^\n]+)\n-{4,}\n", README)
     assert {section: len(blocks(section)) for section in sections if blocks(section)} == {
         "First steps": 5,
+        "Several devices": 4,
         "For teachers": 2,
         "For developers who test an application's mail": 1,
         "For Twisted developers": 2,
@@ -229,6 +230,22 @@ def test_first_steps(newcomer: Newcomer) -> None:
     assert "with ESMTPSA id" in submitted
     assert "\nMessage-ID: <" in submitted
     assert re.search(r"^alice +2 ", newcomer.run(listing[0]), re.MULTILINE)
+
+
+def test_several_devices(with_alice: Newcomer) -> None:
+    """A phone has a password and letters of its own; removed, it has nothing."""
+    add, listing, look, remove = (commands(block)[0] for block in blocks("Several devices"))
+    needed("curl")
+    with_alice.run(commands(blocks("First steps")[1])[0])
+    password = re.findall(r"^password: +(\S+)$", with_alice.run(add), re.MULTILINE)[0]
+    delete = commands(blocks("First steps")[3])[2]
+    with_alice.run(delete.replace("alice:secret", f"alice:{password}"))
+    assert re.search(r"^alice +phone .* 0$", with_alice.run(listing), re.MULTILINE)
+    (letter,) = with_alice.collect()
+    assert letter.endswith("It works.")
+    assert len(with_alice.run(look).splitlines()) == 1
+    with_alice.run(remove)
+    assert "phone" not in with_alice.run(listing)
 
 
 def test_the_demonstration(newcomer: Newcomer) -> None:

@@ -21,8 +21,8 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from zope.interface import implementer
 
 from mailpost.accounts import passwords
+from mailpost.accounts.avatars import SEPARATOR, asked_for, avatar
 from mailpost.accounts.credentials import DigestLogin, Offered
-from mailpost.accounts.names import login_name
 from mailpost.accounts.passwords import Remembered
 from mailpost.accounts.scram import device_digest
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from zope.interface.interface import InterfaceClass
 
+    from mailpost.accounts.avatars import Asked
     from mailpost.accounts.turnstile import Turnstile
     from mailpost.store.accounts import Account
     from mailpost.store.devices import Device
@@ -53,10 +54,12 @@ class AccountBook(Protocol):
 class AccountChecker:
     """Checks against the account book.
 
-    An avatar's id is the account's name; where it is a device's password, ``alice#phone``.
+    An avatar's id is the account's name; where it is a device's password, ``alice#phone``;
+    :mod:`mailpost.accounts.avatars` has all of them.
 
     :param domains: the office's domains, with which a login name may end.
     :param secret: the office's key, for the digests of devices' passwords.
+    :param separator: what users type between an account and its device.
     """
 
     credentialInterfaces = (IUsernamePassword,)
@@ -68,12 +71,14 @@ class AccountChecker:
         turnstile: Turnstile,
         secret: bytes,
         remembered: Remembered | None = None,
+        separator: str = SEPARATOR,
     ) -> None:
         self._book = book
         self._domains = domains
         self._turnstile = turnstile
         self._secret = secret
         self._remembered = Remembered() if remembered is None else remembered
+        self._separator = separator
 
     def requestAvatarId(self, credentials: IUsernamePassword) -> Any:  # at once, or by a Deferred
         """Find out whose password it is.
@@ -81,16 +86,17 @@ class AccountChecker:
         :raises UnauthorizedLogin: nobody's; any other failure means that it could not be found out.
         """
         password: bytes = credentials.password
-        name = login_name(credentials.username, self._domains)
-        account = self._book.find(name) if name else None
+        asked = asked_for(credentials.username, self._domains, self._separator)
+        account = self._book.find(asked.name) if asked else None
         encoded = account.password if account else None
-        if account and (device := self._device(account, password)):
-            return known_as(credentials, f"{account.name}#{device}")
-        if name and encoded and self._remembered.knows(name, encoded, password):
-            return known_as(credentials, name)
+        if asked and account:
+            if device := self._device(account, password):
+                return known_as(credentials, avatar(asked, self._book, account, device))
+            if encoded and self._remembered.knows(account.name, encoded, password):
+                return known_as(credentials, avatar(asked, self._book, account))
         work = partial(passwords.matches, encoded or passwords.DUMMY, password)
         checked = self._turnstile.check(getattr(credentials, "peer", ""), work)
-        return checked.addCallback(self._checked, name, encoded, credentials)
+        return checked.addCallback(self._checked, asked, encoded, credentials)
 
     def _device(self, account: Account, password: bytes) -> str | None:
         digest = device_digest(self._secret, account.name, password)
@@ -102,16 +108,16 @@ class AccountChecker:
     def _checked(
         self,
         right: bool,  # noqa: FBT001 - a Deferred's result
-        name: str | None,
+        asked: Asked | None,
         encoded: str | None,
         credentials: IUsernamePassword,
     ) -> bytes:
         # Asked anew: the password may have been changed, or the account removed, in the meantime.
-        now = self._book.find(name) if name else None
-        if not right or name is None or encoded is None or now is None or now.password != encoded:
+        now = self._book.find(asked.name) if asked else None
+        if not right or asked is None or encoded is None or now is None or now.password != encoded:
             raise UnauthorizedLogin("name or password is wrong")
-        self._remembered.add(name, encoded, credentials.password)
-        return known_as(credentials, name)
+        self._remembered.add(now.name, encoded, credentials.password)
+        return known_as(credentials, avatar(asked, self._book, now))
 
 
 @implementer(ICredentialsChecker)
@@ -120,28 +126,32 @@ class SecretChecker:
 
     credentialInterfaces = (IUsernameHashedPassword,)
 
-    def __init__(self, book: AccountBook, domains: Container[str]) -> None:
+    def __init__(
+        self, book: AccountBook, domains: Container[str], separator: str = SEPARATOR
+    ) -> None:
         self._book = book
         self._domains = domains
+        self._separator = separator
 
     def requestAvatarId(self, credentials: DigestLogin) -> Any:  # octets
         """Find out whose secret it is.
 
         :raises UnauthorizedLogin: nobody's, or of somebody who has none.
         """
-        name = login_name(credentials.username, self._domains)
-        account = self._book.find(name) if name else None
+        asked = asked_for(credentials.username, self._domains, self._separator)
+        account = self._book.find(asked.name) if asked else None
         secret = account.secret if account else None
-        if not credentials.checkPassword(secret or "") or not secret or not name:
+        right = credentials.checkPassword(secret or "")
+        if not right or not secret or account is None or asked is None:
             raise UnauthorizedLogin("name or password is wrong")
-        return known_as(credentials, name)
+        return known_as(credentials, avatar(asked, self._book, account))
 
 
-def known_as(credentials: object, avatar: str) -> bytes:
+def known_as(credentials: object, who: str) -> bytes:
     """Note who it turned out to be, for the log; the avatar's id."""
     if isinstance(credentials, Offered):
-        credentials.account = avatar
-    return avatar.encode()
+        credentials.account = who
+    return who.encode()
 
 
 @implementer(ICredentialsChecker)

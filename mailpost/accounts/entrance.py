@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.cred.credentials import IUsernameHashedPassword, IUsernamePassword
@@ -78,19 +79,28 @@ class Entrance:
         return keys
 
     async def to_collect(
-        self, asked: wire.Login, peer: str, guard: Guard | None = None
+        self,
+        asked: wire.Login,
+        peer: str,
+        guard: Guard | None = None,
+        session: object = None,
     ) -> tuple[IMaildrop, str]:
         """Log in to collect: the maildrop, and who it is. Fails as :func:`~.portal.login` does.
 
         :param guard: says how long whoever guesses has to wait; None: nobody does.
+        :param session: whose ``revoked`` is called when the login is taken away.
         """
-        return await self._enter(login, asked, peer, guard)
+        return await self._enter(partial(login, session=session), asked, peer, guard)
 
     async def to_send(
-        self, asked: wire.Login, peer: str, guard: Guard | None = None
+        self,
+        asked: wire.Login,
+        peer: str,
+        guard: Guard | None = None,
+        session: object = None,
     ) -> tuple[ISender, str]:
         """The same to hand letters in: the sender, and who it is."""
-        return await self._enter(login_to_send, asked, peer, guard)
+        return await self._enter(partial(login_to_send, session=session), asked, peer, guard)
 
     async def _enter(
         self,

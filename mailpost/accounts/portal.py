@@ -42,6 +42,13 @@ _TOLD = (UnauthorizedLogin, MaildropInUse, TemporaryFailure, CancelledError)
 MAX_LANES = 4  # each takes 19 MiB
 
 
+class Logins(Protocol):
+    """What is asked of the store's watch over logins here."""
+
+    def enter(self, session: Any, account: int, device: int | None = None) -> None:
+        """Have a session's ``revoked`` called when the account, or the device, is taken away."""
+
+
 class AccountStore(Protocol):
     """What is asked of the store here."""
 
@@ -57,8 +64,15 @@ class AccountStore(Protocol):
     def iterations(self) -> int:
         """SCRAM's count for all of its accounts."""
 
+    @property
+    def logins(self) -> Logins:
+        """Who is logged in."""
+
     def maildrop(self, account: Account, view: int | None = None) -> IMaildrop:
         """Give the maildrop of an account, or of one of its devices."""
+
+    def lately(self, account: Account) -> IMaildrop:
+        """Give what an account got of late."""
 
 
 def make_portal(
@@ -76,23 +90,27 @@ def make_portal(
     :param tokens: who checks bearer tokens; None: nobody does.
     """
     domains = frozenset(office.domains)
-    book = store.accounts
-    portal = Portal(OfficeRealm(book, store.maildrop, domains))
+    book, separator = store.accounts, office.device_separator
+    portal = Portal(OfficeRealm(book, store.maildrop, domains, store.lately, store.logins.enter))
     if checkers:
         portal.registerChecker(AnyOf([in_octets(checker) for checker in checkers]))
     else:
         turnstile = Turnstile(defer_to_thread, lanes=min(MAX_LANES, os.cpu_count() or 1))
-        portal.registerChecker(AccountChecker(book, domains, turnstile, store.secret))
-        portal.registerChecker(SecretChecker(book, domains))
+        portal.registerChecker(
+            AccountChecker(book, domains, turnstile, store.secret, separator=separator)
+        )
+        portal.registerChecker(SecretChecker(book, domains, separator))
         keys = KeyMaker(store.secret, store.iterations)
-        portal.registerChecker(ProofChecker(book, domains, keys))
+        portal.registerChecker(ProofChecker(book, domains, keys, separator))
     if tokens is not None:
         portal.registerChecker(tokens)
     return portal
 
 
-def login(portal: Portal, credentials: ICredentials) -> Deferred[IMaildrop]:
+def login(portal: Portal, credentials: ICredentials, session: object = None) -> Deferred[IMaildrop]:
     """Log in, and fire with the maildrop.
+
+    :param session: whose ``revoked`` is called when the login is taken away.
 
     Whoever gets it opens it; when the opening fails, or at the snapshot's ``close``, the login ends
     and its logout is called. Cancelled before it has fired, it ends as well.
@@ -101,13 +119,15 @@ def login(portal: Portal, credentials: ICredentials) -> Deferred[IMaildrop]:
     has happened is in the log), or CancelledError where it was cancelled.
     """
     # The older interface comes first: there are realms that look at no other.
-    avatar = portal.login(credentials, None, IMailboxPOP3, IMaildrop)
+    avatar = portal.login(credentials, session, IMailboxPOP3, IMaildrop)
     return avatar.addCallbacks(_admit, _turn_away)
 
 
-def login_to_send(portal: Portal, credentials: ICredentials) -> Deferred[ISender]:
+def login_to_send(
+    portal: Portal, credentials: ICredentials, session: object = None
+) -> Deferred[ISender]:
     """Log in to hand letters in. Fails as :func:`login` does."""
-    avatar = portal.login(credentials, None, ISender)
+    avatar = portal.login(credentials, session, ISender)
     return avatar.addCallbacks(_sender, _turn_away)
 
 

@@ -17,9 +17,9 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from mailpost.accounts.avatars import SEPARATOR, asked_for, avatar
 from mailpost.accounts.checkers import known_as
 from mailpost.accounts.credentials import IProof, ProvenLogin
-from mailpost.accounts.names import login_name
 from mailpost.accounts.scram import BadKeys, decode
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from mailpost.accounts.checkers import AccountBook
     from mailpost.accounts.scram import KeyMaker
+    from mailpost.store.accounts import Account
     from mailpost.wire.scram_keys import ScramKeys
 
 _log = Logger()
@@ -41,44 +42,53 @@ class ProofChecker:
 
     credentialInterfaces = (IProof,)
 
-    def __init__(self, book: AccountBook, domains: Container[str], maker: KeyMaker) -> None:
+    def __init__(
+        self,
+        book: AccountBook,
+        domains: Container[str],
+        maker: KeyMaker,
+        separator: str = SEPARATOR,
+    ) -> None:
         self._book = book
         self._domains = domains
         self._maker = maker
+        self._separator = separator
 
     def keys(self, name: str) -> Sequence[ScramKeys]:
         """Give the keys to check somebody against; made-up ones where there is nobody of this name.
 
         :raises TemporaryFailure: the store cannot be read just now.
         """
-        account = login_name(name.encode(), self._domains)
-        return self._maker.known(account or name, [keys for keys, _ in self._kept(account)])
+        asked = asked_for(name.encode(), self._domains, self._separator)
+        if asked is None:
+            return self._maker.known(name, ())
+        kept = self._kept(self._book.find(asked.name))
+        return self._maker.known(asked.name, [keys for keys, _ in kept])
 
     def requestAvatarId(self, credentials: ProvenLogin) -> Any:  # octets
         """Tell whose password was proven.
 
         :raises UnauthorizedLogin: it is nobody's any more.
         """
-        account = login_name(credentials.username, self._domains)
-        for keys, avatar in self._kept(account):
-            if keys == credentials.keys:
-                return known_as(credentials, avatar)
+        asked = asked_for(credentials.username, self._domains, self._separator)
+        account = self._book.find(asked.name) if asked else None
+        for keys, own in self._kept(account):
+            if keys == credentials.keys and asked and account:
+                return known_as(credentials, avatar(asked, self._book, account, own))
         raise UnauthorizedLogin("name or password is wrong")
 
-    def _kept(self, name: str | None) -> list[tuple[ScramKeys, str]]:
-        """An account's keys, and to whom each of them leads."""
-        account = self._book.find(name) if name else None
+    def _kept(self, account: Account | None) -> list[tuple[ScramKeys, str | None]]:
+        """An account's keys, and the device that each of them is of; None: of the main password."""
         if account is None:
             return []
-        kept = [(account.scram, account.name)]
-        kept += [
-            (one.scram, f"{account.name}#{one.name}") for one in self._book.devices_of(account)
-        ]
+        kept: list[tuple[str | None, str | None]] = [(account.scram, None)]
+        kept += [(one.scram, one.name) for one in self._book.devices_of(account)]
         found = []
-        for text, avatar in kept:
+        for text, own in kept:
             try:
                 if text is not None:
-                    found.append((decode(text), avatar))
+                    found.append((decode(text), own))
             except BadKeys as error:
-                _log.error("the keys of {user} cannot be used: {why}", user=avatar, why=error)
+                whose = f"{account.name}{SEPARATOR}{own}" if own else account.name
+                _log.error("the keys of {user} cannot be used: {why}", user=whose, why=error)
         return found

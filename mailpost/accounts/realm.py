@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm
 from zope.interface import Interface, implementer
 
-from mailpost.accounts.names import login_name
+from mailpost.accounts.avatars import asked_for
 from mailpost.interfaces import IMaildrop, ISender
 from mailpost.store.devices import Rights
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mailpost.accounts.checkers import AccountBook
     from mailpost.envelope import Address
     from mailpost.store.accounts import Account
+    from mailpost.store.devices import Device
 
 
 def nothing_to_do() -> None:
@@ -32,6 +33,9 @@ class OfficeRealm:
     :param maildrop: gives an account's maildrop.
     :param domains: the office's domains: a checker from outside may call an avatar by a whole
     address.
+    :param lately: gives what an account got of late; None: nobody is given that.
+    :param enter: told the mind of whoever logs in, the account's number and the device's; the mind's
+        ``revoked`` is called when they are taken away.
     :param now: the time in seconds since 1970.
     """
 
@@ -40,8 +44,12 @@ class OfficeRealm:
         book: AccountBook,
         maildrop: Callable[[Account, int | None], IMaildrop],
         domains: Container[str],
+        lately: Callable[[Account], IMaildrop] | None = None,
+        enter: Callable[[Any, int, int | None], None] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
+        self._lately = lately
+        self._enter = enter
         self._book = book
         self._maildrop = maildrop
         self._domains = domains
@@ -50,7 +58,7 @@ class OfficeRealm:
     def requestAvatar(
         self,
         avatarId: bytes | str | tuple[()],
-        mind: object,  # noqa: ARG002 - IRealm's
+        mind: object,
         *interfaces: type[Interface],
     ) -> tuple[type[Interface], IMaildrop | ISender, Callable[[], None]]:
         """Give the maildrop of an account.
@@ -63,22 +71,28 @@ class OfficeRealm:
                 "this realm gives IMaildrop and ISender of mailpost.interfaces"
             )
         login = avatarId.encode(errors="replace") if isinstance(avatarId, str) else avatarId
-        known, _, device = login.partition(b"#") if login else (b"", b"", b"")
-        name = login_name(known, self._domains)
-        account = self._book.find(name) if name else None
-        if account is None:
+        asked = asked_for(login, self._domains) if login else None
+        account = self._book.find(asked.name) if asked else None
+        if asked is None or account is None:
             raise UnauthorizedLogin("no account of this name")
-        asked = Rights.COLLECT if IMaildrop in interfaces else Rights.SUBMIT
-        view = self._device_s_view(account, device, asked) if device else None
-        if IMaildrop in interfaces:
+        right = Rights.COLLECT if IMaildrop in interfaces else Rights.SUBMIT
+        device = self._device(account, asked.device, right) if asked.device else None
+        number, view = (device.number, device.view) if device else (None, None)
+        if mind is not None and self._enter is not None:
+            self._enter(mind, account.number, number)
+        if IMaildrop not in interfaces:
+            return ISender, AccountSender(account.name, self._domains), nothing_to_do
+        if not asked.lately:
             return IMaildrop, self._maildrop(account, view), nothing_to_do
-        return ISender, AccountSender(account.name, self._domains), nothing_to_do
+        if self._lately is None:
+            raise UnauthorizedLogin("what came of late is not given")
+        return IMaildrop, self._lately(account), nothing_to_do
 
-    def _device_s_view(self, account: Account, name: bytes, asked: Rights) -> int:
+    def _device(self, account: Account, name: str, right: Rights) -> Device:
         for device in self._book.devices_of(account):
-            if device.name.encode() == name and asked & device.rights:
+            if device.name == name and right & device.rights:
                 self._book.seen(device.number, self._now())
-                return device.view
+                return device
         raise UnauthorizedLogin("there is no such device, or it may not do this")
 
 

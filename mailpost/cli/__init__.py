@@ -1,4 +1,4 @@
-"""The command line: ``mailpost init | user | serve | demo``.
+"""The command line: ``mailpost init | user | device | serve | demo``.
 
 Commands are imported when they are called, and what they need when it is needed, so that ``--help``
 answers at once. What goes wrong is told in a line or two, never by a traceback, and the exit status
@@ -19,7 +19,7 @@ from mailpost.cli.options import config_option
 __all__ = ["main"]
 
 # In the order in which a newcomer needs them.
-_COMMANDS = ("init", "user", "serve", "demo")
+_COMMANDS = ("init", "user", "device", "serve", "demo")
 
 
 class Commands(click.Group):

@@ -37,6 +37,12 @@ store = {store}
 # To how many recipients one letter may go.
 # max_recipients = 1000
 
+# Days after which a device that has not collected holds no letters back any more (mailpost device).
+# device_lapse = 90
+
+# What stands between an account and its device where both are named at login: alice#phone
+# device_separator = "#"
+
 # Whether POP3 offers APOP, for old clients that know nothing else. It needs passwords that are kept
 # readable, so each account has to choose it: mailpost user passwd NAME --readable
 # apop = false

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailpost.cli.failures import BAD_DATA, NO_USER, WRONG_USAGE, Failed
+from mailpost.cli.failures import BAD_DATA, WRONG_USAGE, Failed
+from mailpost.cli.named import checked_name, existing_account
 from mailpost.cli.office import open_office
 from mailpost.cli.options import config_option
 
 if TYPE_CHECKING:
-    from mailpost.store import Account, Listed, Store
+    from mailpost.store import Listed, Store
 
 _POSTMASTER = "postmaster"
 _LONGEST_LINE = 4096
@@ -50,7 +51,7 @@ def add(name: str, password_stdin: bool, no_password: bool) -> None:  # noqa: FB
     """
     if password_stdin and no_password:
         raise Failed(WRONG_USAGE, "--password-stdin and --no-password exclude each other")
-    name = _name(name)
+    name = checked_name(name)
     with open_office() as (config, store):
         if store.accounts.find(name) is not None:
             raise Failed(BAD_DATA, f"there is an account {name} already")
@@ -107,7 +108,7 @@ Examples:
 def passwd(name: str, password_stdin: bool, readable: bool) -> None:  # noqa: FBT001 - click's flags
     """Give NAME another password; the old one is no longer good at once."""
     with open_office() as (_, store):
-        account = _existing(name, store)
+        account = existing_account(name, store)
         kept = _new_password(account.name, store, from_stdin=password_stdin, readable=readable)
         store.accounts.set_password(account.name, *kept)
     click.echo(f"{account.name} has a new password")
@@ -125,7 +126,7 @@ Examples:
 def remove(name: str, yes: bool) -> None:  # noqa: FBT001 - click's flag
     """Remove NAME's account and all letters in its maildrop, for good."""
     with open_office() as (config, store):
-        account = _existing(name, store)
+        account = existing_account(name, store)
         if account.name == _POSTMASTER:
             raise Failed(BAD_DATA, "every office has a postmaster (RFC 5321), this one stays")
         if account.name == (config.office.postmaster or "").lower():
@@ -145,23 +146,6 @@ def _confirm(name: str, everyone: list[Listed]) -> None:
         raise Failed(WRONG_USAGE, "no terminal to ask on; to remove without asking: --yes")
     what = f"{letters} letter{'' if letters == 1 else 's'}"
     click.confirm(f"Remove {name} and {what}, for good?", abort=True)
-
-
-def _name(text: str) -> str:
-    from mailpost.accounts.names import BadName, account_name  # noqa: PLC0415 - loads pydantic
-
-    try:
-        return account_name(text)
-    except BadName as error:
-        raise Failed(BAD_DATA, f"{text if text.isprintable() else ascii(text)}: {error}") from None
-
-
-def _existing(text: str, store: Store) -> Account:
-    name = _name(text)
-    account = store.accounts.find(name)
-    if account is None:
-        raise Failed(NO_USER, f"there is no account {name}; see them all: mailpost user list")
-    return account
 
 
 def _new_password(

@@ -80,6 +80,10 @@ class POP3Connection(Connection):
         """The office closes; nothing is deleted."""
         return self.session.end(reply.POP_SHUTTING_DOWN)
 
+    def turn_out(self) -> SessionEnded:
+        """The login was taken away; nothing is deleted."""
+        return self.session.end(reply.POP_REVOKED)
+
     def fault(self) -> SessionEnded | None:
         """-ERR [SYS/TEMP] to whatever was asked."""
         asked = self.session.asked
@@ -134,7 +138,7 @@ class POP3Connection(Connection):
         answer: Response | None = None
         try:
             maildrop, name = await self.factory.entrance.to_collect(
-                event, self.peer, self.factory.guard
+                event, self.peer, self.factory.guard, self
             )
             snapshot = await self._open(maildrop)
             if self.factory.delay.too_soon(name):

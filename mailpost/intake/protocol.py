@@ -98,6 +98,10 @@ class SMTPConnection(Connection):
         """421, the office closes."""
         return self.session.end(reply.SHUTTING_DOWN)
 
+    def turn_out(self) -> SessionEnded:
+        """421, the login was taken away."""
+        return self.session.end(reply.REVOKED)
+
     def fault(self) -> SessionEnded | None:
         """451 to whatever was asked."""
         asked = self.session.asked
@@ -168,7 +172,7 @@ class SMTPConnection(Connection):
         assert entrance is not None
         answer: Reply | None = None
         try:
-            self._sender, name = await entrance.to_send(event, self.peer, self.factory.guard)
+            self._sender, name = await entrance.to_send(event, self.peer, self.factory.guard, self)
         except LoginFailed:
             answer = reply.BAD_LOGIN
         except TemporaryFailure as failure:

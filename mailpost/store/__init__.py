@@ -7,7 +7,7 @@ follow a letter: ``delivery`` gathers it, ``posting`` enters it, ``ledger`` comm
 """
 
 from mailpost.store.accounts import Account, Listed
-from mailpost.store.devices import Device, Rights
+from mailpost.store.devices import Device, ListedDevice, Rights
 from mailpost.store.errors import (
     DiskFull,
     DuplicateName,
@@ -18,14 +18,17 @@ from mailpost.store.errors import (
     StoreError,
     UnusableStore,
 )
+from mailpost.store.lapsing import DAY
 from mailpost.store.store import Store, create_store, open_store
 
 __all__ = [
+    "DAY",
     "Account",
     "Device",
     "DiskFull",
     "DuplicateName",
     "Listed",
+    "ListedDevice",
     "NewerStore",
     "NoStore",
     "NoSuchName",

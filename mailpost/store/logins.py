@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 INTERVAL = 0.5  # seconds: what is taken away is noticed within one
 
 
-class ISession(Protocol):
+class Session(Protocol):
     """What is told that its login is good no longer."""
 
     def revoked(self) -> None:
@@ -45,11 +45,11 @@ class Logins:
         self._clock = clock
         self._taken_away = taken_away
         # A session that has ended need not say so.
-        self._sessions: WeakKeyDictionary[ISession, tuple[int, int | None]] = WeakKeyDictionary()
+        self._sessions: WeakKeyDictionary[Session, tuple[int, int | None]] = WeakKeyDictionary()
         self._known = self._revocations()
         self._call: IDelayedCall | None = None
 
-    def enter(self, session: ISession, account: int, device: int | None = None) -> None:
+    def enter(self, session: Session, account: int, device: int | None = None) -> None:
         """Have a session told when its login is taken away; it is not kept alive by that.
 
         :param account: the account's number.

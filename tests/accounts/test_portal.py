@@ -17,11 +17,13 @@ from zope.interface.verify import verifyObject
 from mailpost.accounts import passwords
 from mailpost.accounts.credentials import Login
 from mailpost.accounts.guest import Guest, GuestSnapshot
-from mailpost.accounts.portal import login, make_portal
+from mailpost.accounts.portal import login, login_to_send, make_portal
 from mailpost.accounts.realm import OfficeRealm
+from mailpost.accounts.scram import device_digest
 from mailpost.config import Office
 from mailpost.interfaces import IMaildrop, ISnapshot
 from mailpost.outcome import MaildropInUse, TemporaryFailure
+from mailpost.store import Device, Rights
 
 from .book import Book, at_once
 
@@ -70,9 +72,20 @@ class Store:
 
     def __init__(self, **accounts):
         self.accounts = Book(**accounts)
+        self.entered = []
+
+    @property
+    def logins(self):
+        return self
+
+    def enter(self, session, account, device=None):
+        self.entered.append((session, account, device))
 
     def maildrop(self, account, view=None):
-        return Maildrop(account)
+        return Maildrop((account, view) if view else account)
+
+    def lately(self, account):
+        return Maildrop(("lately", account))
 
 
 @pytest.fixture
@@ -286,3 +299,79 @@ def test_a_realm_is_asked_for_maildrops_alone(store):
     realm = OfficeRealm(store.accounts, store.maildrop, {"example.org"})
     with pytest.raises(NotImplementedError):
         realm.requestAvatar(b"alice", None, IMailbox)
+
+
+# Devices ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def devices(store):
+    """Alice's phone, and a scanner that only submits."""
+    rows = ((1, "phone", b"pp", Rights.BOTH), (2, "scanner", b"ss", Rights.SUBMIT))
+    store.accounts.devices["alice"] = [
+        Device(number, name, 10 + number, device_digest(store.secret, "alice", word), None, rights)
+        for number, name, word, rights in rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "view"),
+    [
+        (b"alice", b"secret", None),
+        (b"alice", b"pp", 11),
+        (b"alice#phone", b"pp", 11),
+        (b"alice#phone", b"secret", 11),
+        (b"Alice@example.org#phone", b"secret", 11),
+    ],
+)
+def test_which_view_a_login_opens(store, devices, portal, name, password, view):
+    """A device's own with its password, or where the main password's owner names it."""
+    alice = store.accounts.find("alice")
+    for _ in range(2):  # the second time the password is remembered
+        assert enter(portal, name, password).account == ((alice, view) if view else alice)
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [
+        (b"alice#cabin", b"secret"),
+        (b"alice#scanner", b"pp"),
+        (b"alice", b"ss"),
+        (b"alice#phone", b"wrong"),
+        (b"bob#phone", b"other"),
+        (b"bob", b"pp"),
+        (b"recent:alice", b"ss"),
+        (b"recent:alice", b"wrong"),
+    ],
+)
+def test_a_login_that_opens_nothing(devices, portal, name, password):
+    """No such device, another's password, no right to collect; the second time as the first."""
+    for _ in range(2):
+        with pytest.raises(UnauthorizedLogin):
+            enter(portal, name, password)
+
+
+@pytest.mark.parametrize("password", [b"secret", b"pp"])
+def test_what_came_of_late(store, devices, portal, password):
+    """With the main password or a device's."""
+    maildrop = enter(portal, b"recent:alice", password)
+    assert maildrop.account == ("lately", store.accounts.find("alice"))
+
+
+def test_a_login_is_watched(store, devices, portal):
+    """Whoever logs in is told when that is taken away, for collecting as for sending."""
+    session = object()
+    for name, password, device in ((b"alice", b"secret", None), (b"alice", b"pp", 1)):
+        result(login(portal, Login(name, password), session))
+        assert store.entered.pop() == (session, 1, device)
+    result(login_to_send(portal, Login(b"alice", b"ss"), session))
+    assert store.entered == [(session, 1, 2)]
+
+
+def test_a_realm_that_is_given_no_more():
+    """OfficeRealm behind a Portal of somebody's own needs neither what came of late nor the watch."""
+    store = Store(alice="secret")
+    realm = OfficeRealm(store.accounts, store.maildrop, ())
+    assert realm.requestAvatar(b"alice", object(), IMaildrop)[0] is IMaildrop
+    with pytest.raises(UnauthorizedLogin):
+        realm.requestAvatar(b"recent:alice", None, IMaildrop)

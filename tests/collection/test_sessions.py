@@ -155,6 +155,34 @@ def test_the_maildrop_is_free_when_the_office_is_told_that_all_have_gone() -> No
     assert closed == [1]
 
 
+def test_a_login_that_is_taken_away() -> None:
+    """It ends at once: [AUTH], since another password is needed (RFC 3206); nothing is let go."""
+    office = Office()
+    peer = office.peer()
+    peer.ask(b"DELE 1\r\n")
+    peer.protocol.revoked()
+    assert peer.heard().startswith(b"-ERR [AUTH] this login is good no longer")
+    assert office.snapshot.closed == 1
+    assert office.maildrop.asked is None
+    peer.protocol.revoked()  # harmless when repeated
+    assert peer.heard() == b""
+    pass_time(office.clock, 12)
+    assert not peer.connected
+
+
+def test_a_login_that_is_taken_away_amid_a_letter() -> None:
+    """Who takes a letter as slowly as can be is not waited for."""
+    office = Office()
+    office.maildrop.letters = list(LETTERS)
+    peer = office.peer()
+    office.snapshot.answers[0] = Deferred()
+    peer.ask(b"RETR 1\r\n")
+    peer.protocol.revoked()
+    assert not peer.connected
+    assert peer.line.ending == "abort"
+    assert office.snapshot.closed == 1
+
+
 def test_too_many_connections() -> None:
     """One too many hears -ERR [SYS/TEMP] in place of the greeting, and is closed."""
     office = Office(limits=ConnectionLimits(per_address=1))

@@ -153,6 +153,18 @@ def test_shutdown_while_the_disk_is_behind() -> None:
     assert peer.heard() == b""
 
 
+def test_a_login_that_is_taken_away() -> None:
+    """421 at once; a letter that was on its way is forgotten."""
+    office = Office()
+    peer = office.peer()
+    peer.ask(ENVELOPE + b"DATA\r\nhalf")
+    peer.protocol.revoked()
+    assert codes(peer.heard()) == ["421 4.7.0"]
+    peer.leave(cleanly=True)
+    assert all(draft.aborted for draft in office.delivery.drafts)
+    assert office.delivery.kept == []
+
+
 def test_cut_off() -> None:
     """Who has not gone in time is cut off."""
     office = Office()

@@ -1,0 +1,137 @@
+"""Several devices on one maildrop, with poplib and smtplib."""
+
+from __future__ import annotations
+
+import poplib
+import smtplib
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .office import PASSWORD, PATIENCE, Office, attempts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def alice(office: Office) -> str:
+    """Somebody with three letters."""
+    name = office.newcomer("alice")
+    with smtplib.SMTP("127.0.0.1", office.smtp, timeout=PATIENCE) as client:
+        for n in range(3):
+            client.sendmail("bob@example.net", f"{name}@example.org", f"Subject: {n}\r\n\r\nhi\r\n")
+    return name
+
+
+@pytest.fixture
+def add(office: Office, alice: str) -> Callable[..., str]:
+    """Adds a device; its password."""
+
+    def added(device: str, *words: str) -> str:
+        told = office.mailpost(
+            "--config", str(office.config), "device", "add", alice, device, *words
+        )
+        return told.split("password:")[1].split()[0]
+
+    return added
+
+
+def log_in(office: Office, name: str, password: str) -> poplib.POP3:
+    session = poplib.POP3("127.0.0.1", office.pop3, timeout=PATIENCE)
+    try:
+        session.user(name)
+        session.pass_(password)
+    except poplib.error_proto:
+        session.close()
+        raise
+    return session
+
+
+def uidls(session: poplib.POP3) -> list[bytes]:
+    return [line.split()[1] for line in session.uidl()[1]]
+
+
+def fetch_and_delete(session: poplib.POP3) -> int:
+    count, _ = session.stat()
+    for number in range(1, count + 1):
+        session.retr(number)
+        session.dele(number)
+    session.quit()
+    return count
+
+
+def stored(office: Office, name: str) -> int:
+    """How many letters are shown to one who looks at what came of late, whoever has it."""
+    session = log_in(office, f"recent:{name}", PASSWORD)
+    count, _ = session.stat()
+    session.quit()
+    return count
+
+
+def test_what_the_phone_deletes_the_desktop_has(
+    office: Office, alice: str, add: Callable[..., str]
+) -> None:
+    """Each has the same unique-ids, and its own deletions; when both have deleted, the letters are gone."""
+    phone, desk = add("phone"), add("desk")
+    on_phone, on_desk = log_in(office, alice, phone), log_in(office, alice, desk)
+    assert uidls(on_phone) == uidls(on_desk)
+    on_desk.quit()
+    assert fetch_and_delete(on_phone) == 3
+    again = log_in(office, f"{alice}#phone", phone)
+    assert again.stat()[0] == 0
+    again.quit()
+    assert stored(office, alice) == 3
+    assert fetch_and_delete(log_in(office, alice, desk)) == 3
+    for _ in attempts():
+        if stored(office, alice) == 0:
+            break
+
+
+def test_two_devices_are_locked_separately(
+    office: Office, alice: str, add: Callable[..., str]
+) -> None:
+    """One session for each device (RFC 1939 §4), and as many as like look at what came of late."""
+    phone = add("phone")
+    sessions = [
+        log_in(office, alice, phone),
+        log_in(office, alice, PASSWORD),
+        log_in(office, f"recent:{alice}", PASSWORD),
+        log_in(office, f"recent:{alice}", phone),
+    ]
+    with pytest.raises(poplib.error_proto, match="IN-USE"):
+        log_in(office, f"{alice}#phone", PASSWORD)
+    for session in sessions:
+        session.quit()
+
+
+def test_recent_mode_deletes_nothing(office: Office, alice: str) -> None:
+    """DELE and QUIT are taken, as clients need it, and change nothing."""
+    assert fetch_and_delete(log_in(office, f"recent:{alice}", PASSWORD)) == 3
+    assert fetch_and_delete(log_in(office, alice, PASSWORD)) == 3
+
+
+def test_a_device_that_may_not(office: Office, alice: str, add: Callable[..., str]) -> None:
+    """A scanner that only submits collects nothing, and an unknown device is a wrong login."""
+    scanner = add("scanner", "--rights", "submit")
+    for name, password in ((alice, scanner), (f"{alice}#cabin", PASSWORD)):
+        with pytest.raises(poplib.error_proto, match="AUTH"):
+            log_in(office, name, password)
+
+
+def test_a_removed_device_is_turned_out_within_a_second(
+    office: Office, alice: str, add: Callable[..., str]
+) -> None:
+    """Its session ends, its password is good no longer, and nobody else notices."""
+    phone = add("phone")
+    session, other = log_in(office, alice, phone), log_in(office, alice, PASSWORD)
+    office.mailpost("--config", str(office.config), "device", "remove", alice, "phone")
+    removed = time.monotonic()
+    assert session.file.readline().startswith(b"-ERR [AUTH]")
+    assert time.monotonic() - removed < 1.0
+    session.close()
+    with pytest.raises(poplib.error_proto, match="AUTH"):
+        log_in(office, alice, phone)
+    assert other.stat()[0] == 3
+    other.quit()
