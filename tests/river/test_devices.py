@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .office import PASSWORD, PATIENCE, Office, attempts
+from .programs import Program, run, secret_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -87,6 +89,30 @@ def test_what_the_phone_deletes_the_desktop_has(
     for _ in attempts():
         if stored(office, alice) == 0:
             break
+
+
+@pytest.mark.parametrize("form", ["{}", "{}#phone"])
+def test_a_device_by_scram(
+    office: Office,
+    alice: str,
+    add: Callable[..., str],
+    program: Program,
+    tmp_path: Path,
+    form: str,
+) -> None:
+    """Mpop proves that it knows the phone's password, and takes the phone's letters alone."""
+    inbox = tmp_path / "inbox"
+    settings = secret_file(
+        tmp_path / "mpoprc",
+        f"account default\nhost 127.0.0.1\nport {office.pop3}\ntls off\nauth scram-sha-256\n"
+        f"user {form.format(alice)}\npassword {add('phone')}\ndelivery mbox {inbox}\n"
+        f"uidls_file {tmp_path / 'uidls'}\nkeep off\n",
+    )
+    run(program("mpop", "mpop"), f"--file={settings}", home=tmp_path)
+    assert inbox.read_bytes().count(b"\nSubject: ") == 3
+    run(program("mpop", "mpop"), f"--file={settings}", home=tmp_path)
+    assert inbox.read_bytes().count(b"\nSubject: ") == 3
+    assert fetch_and_delete(log_in(office, alice, PASSWORD)) == 3
 
 
 def test_two_devices_are_locked_separately(
