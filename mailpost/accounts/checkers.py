@@ -90,10 +90,11 @@ class AccountChecker:
         account = self._book.find(asked.name) if asked else None
         encoded = account.password if account else None
         if asked and account:
-            if device := self._device(account, password):
-                return known_as(credentials, avatar(asked, self._book, account, device))
+            # What is known in memory comes first: devices cost a look into the store.
             if encoded and self._remembered.knows(account.name, encoded, password):
                 return known_as(credentials, avatar(asked, self._book, account))
+            if device := self._device(account, password):
+                return known_as(credentials, avatar(asked, self._book, account, device))
         work = partial(passwords.matches, encoded or passwords.DUMMY, password)
         checked = self._turnstile.check(getattr(credentials, "peer", ""), work)
         return checked.addCallback(self._checked, asked, encoded, credentials)
