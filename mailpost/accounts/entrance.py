@@ -2,8 +2,9 @@
 
 ::
 
-    LoginOffered, TokenOffered, ProofGiven --> credentials --> the Portal --> ISender or IMaildrop
-    KeysAsked                              --> the checker that has the keys
+    LoginOffered, DigestOffered,
+    TokenOffered, ProofGiven      --> credentials --> the Portal --> ISender or IMaildrop
+    KeysAsked                     --> the checker that has the keys
 """
 
 from __future__ import annotations

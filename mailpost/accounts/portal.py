@@ -110,13 +110,13 @@ def make_portal(
 def login(portal: Portal, credentials: ICredentials, session: object = None) -> Deferred[IMaildrop]:
     """Log in, and fire with the maildrop.
 
-    :param session: whose ``revoked`` is called when the login is taken away.
-
     Whoever gets it opens it; when the opening fails, or at the snapshot's ``close``, the login ends
     and its logout is called. Cancelled before it has fired, it ends as well.
 
     Fails with UnauthorizedLogin (name or password is wrong), MaildropInUse, TemporaryFailure (what
     has happened is in the log), or CancelledError where it was cancelled.
+
+    :param session: whose ``revoked`` is called when the login is taken away.
     """
     # The older interface comes first: there are realms that look at no other.
     avatar = portal.login(credentials, session, IMailboxPOP3, IMaildrop)

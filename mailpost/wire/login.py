@@ -210,6 +210,17 @@ class LoginSession(ServerSession):
             return ProofGiven(exchange.name, None)
         return self._login_trouble(LoginTrouble.REFUSED)
 
+    def _let_in(self, name: str) -> str:
+        """A login is answered with yes; who it is.
+
+        :param name: what the office calls them; ``""``: as they did.
+        """
+        asked, self._asked = self._asked, None
+        if not isinstance(asked, Login):
+            raise RuntimeError(f"that does not answer {asked!r}")  # noqa: TRY004 - our misuse
+        self._exchange = None
+        return name or asked.name
+
     def _turn_away(self, asked: Question, *, wrong: bool) -> bool:
         """A login is answered with no; whether that may be said now.
 

@@ -87,9 +87,7 @@ class POP3Server(CollectingSession):
 
         :param name: who it is, where the office calls them by another name than they did.
         """
-        asked = self._answered(LoginOffered, TokenOffered, ProofGiven, DigestOffered)
-        self._exchange = None
-        self.name = name or asked.name  # type: ignore[attr-defined]  # mypy joins them to Question
+        self.name = self._let_in(name)
         self._maildrop = MarkedMaildrop(listing)
         self.state = State.TRANSACTION
         self._respond(Response(True, self._maildrop.contents))

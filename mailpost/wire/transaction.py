@@ -140,10 +140,7 @@ class TransactionSession(LoginSession):
 
         :param name: who it is, where the office calls them by another name than they did.
         """
-        asked = self._asked
-        assert isinstance(asked, Login)
-        self._asked = self._exchange = None
-        self.user = name or asked.name
+        self.user = self._let_in(name)
         self._reply(reply.LOGGED_IN)
 
     def _answer_login(self, asked: Question, answer: Reply) -> SessionEnded | None:
