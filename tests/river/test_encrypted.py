@@ -6,6 +6,7 @@ import poplib
 import smtplib
 import socket
 import ssl
+from contextlib import contextmanager
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING
 
@@ -69,17 +70,22 @@ class SealedOffice(Office):
         """Trusts the office's certificate, and nothing else."""
         return ssl.create_default_context(cafile=self.certificate)
 
+    @contextmanager
+    def opened(self) -> Iterator[SealedOffice]:
+        """Open it, and close it again; nothing unexpected was logged meanwhile."""
+        self.start()
+        assert self.process is not None
+        await_greeting(self.submission, self.process)
+        yield self
+        assert self.stop() == 0
+        assert "Traceback" not in self.log, self.log[-6000:]
+
 
 @pytest.fixture(scope="module")
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SealedOffice]:
     """The office of this module."""
-    office = SealedOffice(tmp_path_factory.mktemp("sealed") / "office")
-    office.start()
-    assert office.process is not None
-    await_greeting(office.submission, office.process)
-    yield office
-    assert office.stop() == 0
-    assert "Traceback" not in office.log, office.log[-6000:]
+    with SealedOffice(tmp_path_factory.mktemp("sealed") / "office").opened() as office:
+        yield office
 
 
 def test_smtplib_submits(sealed: SealedOffice) -> None:
@@ -220,17 +226,31 @@ def test_mpop(sealed: SealedOffice, program: Program, tmp_path: Path, starttls: 
     """Mpop collects by STLS and by implicit TLS, and deletes."""
     user = sealed.newcomer()
     deliver(sealed, user)
-    inbox = tmp_path / "inbox"
-    port = sealed.stls if starttls == "on" else sealed.pop3s
-    settings = secret_file(
-        tmp_path / "mpoprc",
-        f"account default\nhost localhost\nport {port}\ntls on\ntls_starttls {starttls}\n"
-        f"tls_trust_file {sealed.certificate}\nuser {user}\npassword {PASSWORD}\n"
-        f"delivery mbox {inbox}\nuidls_file {tmp_path / 'uidls'}\nkeep off\n",
-    )
-    run(program("mpop", "mpop"), f"--file={settings}", home=tmp_path)
-    assert b"\n.nobody reads it on its way\n" in inbox.read_bytes()
+    inbox = collect_by_mpop(sealed, user, program, tmp_path, starttls=starttls)
+    assert b"\n.nobody reads it on its way\n" in inbox
     assert collect(sealed.pop3, user) == []
+
+
+def collect_by_mpop(
+    office: SealedOffice,
+    user: str,
+    program: Program,
+    folder: Path,
+    *,
+    starttls: str,
+    auth: str = "on",
+    password: str = PASSWORD,
+) -> bytes:
+    """Collect and delete by mpop, which checks the office's certificate; what it collected."""
+    port = office.stls if starttls == "on" else office.pop3s
+    settings = secret_file(
+        folder / "mpoprc",
+        f"account default\nhost localhost\nport {port}\ntls on\ntls_starttls {starttls}\n"
+        f"tls_trust_file {office.certificate}\nauth {auth}\nuser {user}\npassword {password}\n"
+        f"delivery mbox {folder / 'inbox'}\nuidls_file {folder / 'uidls'}\nkeep off\n",
+    )
+    run(program("mpop", "mpop"), f"--file={settings}", home=folder)
+    return (folder / "inbox").read_bytes()
 
 
 def test_lmtp(sealed: SealedOffice) -> None:

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs
 import pytest
 
 from .maildrop import collect, only_letter
-from .office import PASSWORD, await_greeting
+from .office import PASSWORD
 from .programs import Program, run, secret_file
-from .test_encrypted import LETTER, SealedOffice, deliver
+from .test_encrypted import LETTER, SealedOffice, collect_by_mpop, deliver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,14 +55,10 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SealedOffice]:
     (folder / "oauth.secret").write_text("hush\n")
     with office.config.open("a") as file:
         file.write(_OAUTH.format(port=issuer.server_address[1]))
-    office.start()
-    assert office.process is not None
-    await_greeting(office.submission, office.process)
-    yield office
-    assert office.stop() == 0
+    with office.opened():
+        yield office
     issuer.shutdown()
     issuer.server_close()
-    assert "Traceback" not in office.log, office.log[-6000:]
 
 
 @pytest.fixture(scope="module")
@@ -97,16 +93,10 @@ def test_mpop_by_scram(
 ) -> None:
     """Mpop collects by SCRAM, by STLS and by implicit TLS."""
     deliver(sealed, user)
-    inbox = tmp_path / "inbox"
-    port = sealed.stls if starttls == "on" else sealed.pop3s
-    settings = secret_file(
-        tmp_path / "mpoprc",
-        f"account default\nhost localhost\nport {port}\ntls on\ntls_starttls {starttls}\n"
-        f"tls_trust_file {sealed.certificate}\nauth scram-sha-256\nuser {user}\npassword {PASSWORD}\n"
-        f"delivery mbox {inbox}\nuidls_file {tmp_path / 'uidls'}\nkeep off\n",
+    inbox = collect_by_mpop(
+        sealed, user, program, tmp_path, starttls=starttls, auth="scram-sha-256"
     )
-    run(program("mpop", "mpop"), f"--file={settings}", home=tmp_path)
-    assert b"\n.nobody reads it on its way\n" in inbox.read_bytes()
+    assert b"\n.nobody reads it on its way\n" in inbox
     assert collect(sealed.pop3, user) == []
 
 

@@ -22,7 +22,7 @@ from mailpost.wire.smtp_client_events import (
 from mailpost.wire.smtp_client_letter import Letter, Recipient
 
 from .maildrop import only_letter
-from .office import PASSWORD, PATIENCE, await_greeting
+from .office import PASSWORD, PATIENCE
 from .test_encrypted import SealedOffice
 
 if TYPE_CHECKING:
@@ -37,13 +37,8 @@ PIECE = b".a line that begins with a dot\r\n" * 2000
 @pytest.fixture(scope="module")
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SealedOffice]:
     """The office of this module."""
-    office = SealedOffice(tmp_path_factory.mktemp("client") / "office")
-    office.start()
-    assert office.process is not None
-    await_greeting(office.submission, office.process)
-    yield office
-    assert office.stop() == 0
-    assert "Traceback" not in office.log, office.log[-6000:]
+    with SealedOffice(tmp_path_factory.mktemp("client") / "office").opened() as office:
+        yield office
 
 
 def hand_in(
