@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -49,9 +50,11 @@ def open_office(config: Config | None = None) -> Iterator[tuple[Config, Store]]:
 
     config = config or read_config()[1]
     become_owner(config.office.database)
+    clock = Clock()
+    clock.advance(time.time())  # it stands still, but tells the time of day
     store = open_store(
         config.office.database,
-        clock=Clock(),
+        clock=clock,
         call_in_reactor=_at_once,
         defer_to_thread=_never,
     )

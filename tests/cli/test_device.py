@@ -16,6 +16,7 @@ from mailpost.cli.office import open_office
 from mailpost.config import load
 from mailpost.store import Rights
 from mailpost.store.devices import Devices
+from mailpost.store.lapsing import DAY, LAPSE, Lapse, Opened
 
 PASSWORD = re.compile(r"password:   ((?:[a-z2-9]{4}-){6}[a-z2-9]{4})\n")
 NOW = 1_800_000_000
@@ -142,16 +143,27 @@ def test_list():
     assert "2027-01-15" in lines[1]
     assert "never" in lines[2]
     (row,) = json.loads(device("list", "bob", "--json").stdout)
-    assert row.pop("made").endswith("Z")
     assert row == {
         "account": "bob",
         "device": "tablet",
         "rights": "collect",
+        "made": "2027-01-15T08:00:00Z",
         "seen": None,
         "letters": 0,
         "lapsed": False,
     }
     assert json.loads(device("list", "alice", "--json").stdout)[0]["seen"] == "2027-01-15T08:00:00Z"
+
+
+def test_a_new_device_does_not_lapse():
+    """Its time runs from when it was made: what it has not collected yet is kept for it."""
+    device("add", "alice", "phone")
+    device("add", "alice", "desk")
+    with opened() as (_, store):
+        store.ledger.run(Opened(kept()[1].view, NOW))
+        for day in range(10):  # a clock that is steady for more than a week is believed
+            store.ledger.run(Lapse(NOW + day * DAY, LAPSE))
+        assert [one.lapsed for one in store.devices.all()] == [False, False]
 
 
 def test_list_of_none():
