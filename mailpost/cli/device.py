@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +13,7 @@ from mailpost.cli.failures import BAD_DATA, NO_USER, Failed
 from mailpost.cli.named import checked_name, existing_account
 from mailpost.cli.office import open_office
 from mailpost.cli.options import config_option
+from mailpost.cli.table import day, moment, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -198,32 +198,31 @@ def _rights(one: ListedDevice) -> str:
     return next(word for word, rights in _RIGHTS.items() if rights == one.device.rights)
 
 
-def _moment(seconds: int | None) -> str | None:
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _row(one: ListedDevice) -> dict[str, object]:
     return {
         "account": one.account,
         "device": one.device.name,
         "rights": _rights(one),
-        "made": _moment(one.made),
-        "seen": _moment(one.seen),
+        "made": moment(one.made),
+        "seen": moment(one.seen),
         "letters": one.letters,
         "lapsed": one.lapsed,
     }
 
 
 def _print(found: Sequence[ListedDevice]) -> None:
-    who = max([7, *(len(one.account) for one in found)])
-    which = max([6, *(len(one.device.name) for one in found)])
-    click.echo(f"{'account':{who}}  {'device':{which}}  rights   made        last seen   letters")
-    for one in found:
-        seen = (_moment(one.seen) or "never")[:10]
-        lapsed = "  lapsed" if one.lapsed else ""
-        click.echo(
-            f"{one.account:{who}}  {one.device.name:{which}}  {_rights(one):7}"
-            f"  {(_moment(one.made) or '')[:10]}  {seen:10}  {one.letters:7}{lapsed}"
-        )
+    show(
+        ("account", "device", "rights", "made", "last seen", "state", "letters"),
+        [
+            (
+                one.account,
+                one.device.name,
+                _rights(one),
+                day(one.made),
+                day(one.seen),
+                "lapsed" if one.lapsed else "in use",
+                one.letters,
+            )
+            for one in found
+        ],
+    )

@@ -12,6 +12,7 @@ from mailpost.cli.failures import BAD_DATA, WRONG_USAGE, Failed
 from mailpost.cli.named import checked_name, existing_account
 from mailpost.cli.office import open_office
 from mailpost.cli.options import config_option
+from mailpost.cli.table import show
 
 if TYPE_CHECKING:
     from mailpost.store import Listed, Store
@@ -178,8 +179,10 @@ def _new_password(
 
 
 def _print(everyone: list[Listed]) -> None:
-    width = max(len(one.account.name) for one in everyone)
-    click.echo(f"{'name':{width}}  letters        octets  password")
-    for one in everyone:
-        has_one = "yes" if one.account.password else "none"
-        click.echo(f"{one.account.name:{width}}  {one.letters:7}  {one.octets:12}  {has_one}")
+    show(
+        ("name", "letters", "octets", "password"),
+        [
+            (one.account.name, one.letters, one.octets, "yes" if one.account.password else "none")
+            for one in everyone
+        ],
+    )

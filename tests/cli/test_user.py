@@ -176,9 +176,9 @@ def test_list(cheap):
     """Everybody is listed: by name, what waits, and whether there is a password."""
     user("add", "alice", "--password-stdin", input="one\n")
     assert user("list").stdout.splitlines() == [
-        "name        letters        octets  password",
-        "alice             0             0  yes",
-        "postmaster        0             0  none",
+        "name        letters  octets  password",
+        "alice             0       0  yes",
+        "postmaster        0       0  none",
     ]
     assert json.loads(user("list", "--json").stdout) == [
         {"name": "alice", "letters": 0, "octets": 0, "password": True},
