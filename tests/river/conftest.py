@@ -51,7 +51,7 @@ def own_office(make_office: Callable[..., Office]) -> Office:
     return own
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def program() -> Callable[[str, str], str]:
     """Finds a program that a test needs; without it the test is skipped, but in CI it fails."""
 

@@ -75,9 +75,10 @@ class Postfix:
     :param folder: does not exist; it is reached by the user ``postfix``.
     :param transport: the value of ``virtual_transport``.
     :param more: further lines of ``main.cf``.
+    :param services: further lines of ``master.cf``.
     """
 
-    def __init__(self, folder: Path, transport: str, more: str = "") -> None:
+    def __init__(self, folder: Path, transport: str, more: str = "", services: str = "") -> None:
         self.folder = folder
         (self.port,) = free_ports(1)
         self.process: subprocess.Popen[bytes] | None = None
@@ -92,7 +93,7 @@ class Postfix:
         self._daemons = asked.stdout.strip()
         names = {"folder": folder, "daemons": self._daemons, "transport": transport, "more": more}
         (folder / "etc/main.cf").write_text(_MAIN_CF.format(**names))
-        (folder / "etc/master.cf").write_text(_MASTER_CF.format(port=self.port))
+        (folder / "etc/master.cf").write_text(_MASTER_CF.format(port=self.port) + services)
         # It makes the folders of the queue.
         postfix = shutil.which("postfix") or "postfix"
         subprocess.run([postfix, "-c", folder / "etc", "check"], timeout=PATIENCE, check=True)
