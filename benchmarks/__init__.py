@@ -7,7 +7,7 @@ medians, ratios, and the processor time of the servers, which is steadier than t
 
 With TLS all systems show the same certificate (ECDSA on P-256, made by the run), and the client
 allows one version, one cipher suite and one group (TLS 1.3, AES-256-GCM, X25519), so that each
-spends on the same handshake. SMTP is measured in the clear only: ``smtp-source`` speaks no TLS.
+spends on the same handshake.
 
 A number is shown only if it was measured: every reply is checked by the load programs, the letters
 in the maildrop are counted after each run, and what fails is named with its reason.
@@ -17,7 +17,7 @@ in the maildrop are counted after each run, and what fails is named with its rea
 ``runner``               rows by systems by rounds
 ``rows``                 the rows of the table and their targets
 ``row``                  what a row is
-``intake_rows``          letters in: rates, latency of the 250
+``intake_rows``          letters in: rates, latency of the 250; with STARTTLS and a login too
 ``collection_rows``      letters out: sessions, RETR, large maildrops, idle sessions; with TLS too
 ``systems``              what a system under test is; starting and stopping it
 ``mailpost_system``      mailpost, with ``mailpost_users``
@@ -26,7 +26,9 @@ in the maildrop are counted after each run, and what fails is named with its rea
 ``processes``            processor time and memory of a family of processes
 ``load``                 running the load programs, compiling those in C
 ``pop3load.c``           POP3 load
-``smtpload.c``           SMTP load at a given pace, for latency; rates use ``smtp-source``
+``smtpload.c``           SMTP load at a given pace, for latency, and with STARTTLS and AUTH; rates
+                         in the clear use ``smtp-source``
+``load.h, load_tls.h``   what both share
 ``maildrop``             counting and emptying a maildrop
 ``figures``              medians and ratios
 ``report``, ``machine``  the table, the JSON, the line about the machine

@@ -1,5 +1,8 @@
 """Letters coming in: how many a second are durable and collectable, and how long a 250 takes.
 
+In the clear the load is Postfix's own ``smtp-source``; with STARTTLS, and with a login, it is
+``smtpload.c``, whose letters go over the wire in the same steps.
+
 All letters go to one maildrop, which for Postfix and Dovecot was no slower than ten. The number
 of letters follows from the system's own pace in the run before, so that each is measured for the
 same time; afterwards STAT must announce exactly as many as were sent.
@@ -7,19 +10,31 @@ same time; afterwards STAT must announce exactly as many as were sent.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
-from typing import Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
 
 from benchmarks import load, maildrop
 from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Sample, Unit
-from benchmarks.load import Mailing
+from benchmarks.load import Mailing, StartTLS
 from benchmarks.row import INTAKE_USER, Plan, Row
 from benchmarks.systems import System, address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TRIAL_OCTETS = 4 << 20
 TRIAL_LETTERS = 400
 MOST_LETTERS = 60_000
+
+HOW = {
+    StartTLS.NO: "",
+    StartTLS.FULL: ", STARTTLS",
+    StartTLS.RESUMED: ", STARTTLS with tickets",
+}
+"""What a title says of TLS. The version, cipher and group are the same for all (``load_tls.h``)."""
 
 
 class Intake(Row):
@@ -42,13 +57,47 @@ class Intake(Row):
     def _send(self, system: System, letters: int, plan: Plan) -> Sample:
         before = system.cpu_seconds()
         seconds = load.send(system, replace(self._mailing, letters=letters))
-        cpu = system.cpu_seconds() - before
+        return self._arrived(system, letters, seconds, system.cpu_seconds() - before, plan)
+
+    def _arrived(
+        self,
+        system: System,
+        letters: int,
+        seconds: float,
+        cpu: float,
+        plan: Plan,
+        details: Mapping[str, float] = MappingProxyType({}),
+    ) -> Sample:
+        """See that all are there, and reckon how many are sent the next time."""
         check_arrived(system, letters)
         wanted = int(min(letters / seconds * plan.seconds, MOST_LETTERS))
         # Every connection gets the same share, and more than one.
         shares = max(2, wanted // self._mailing.connections)
         self._letters[system.name] = shares * self._mailing.connections
-        return Sample(letters / seconds, cpu / letters, {"letters": letters, "seconds": seconds})
+        told = {"letters": letters, "seconds": seconds, **details}
+        return Sample(letters / seconds, cpu / letters, told)
+
+
+class SecureIntake(Intake):
+    """The same over STARTTLS, with a login or without.
+
+    Where connections are kept they are there, and logged in, before the time begins.
+    """
+
+    def _send(self, system: System, letters: int, plan: Plan) -> Sample:
+        mailing = replace(self._mailing, letters=letters)
+        program = load.compiled("smtpload", plan.programs)
+        with load.running(system, program, *load.smtp(system, mailing)) as running:
+            before, begun = system.cpu_seconds(), time.monotonic()
+            work = running.work()
+            system.settle()
+            seconds = time.monotonic() - begun
+            cpu = system.cpu_seconds() - before
+        details = {"resumed": work.resumed / letters, "client_cpu": work.client_cpu / letters}
+        sample = self._arrived(system, letters, seconds, cpu, plan, details)
+        if mailing.tls is StartTLS.RESUMED and work.resumed != letters:
+            raise BenchmarkError(f"{work.resumed} of {letters} sessions were resumed")
+        return sample
 
 
 class Latency(Row):
@@ -99,3 +148,19 @@ def intake(
 ) -> Intake:
     """Make an intake row; the number of letters is found later."""
     return Intake(name, title, Mailing(INTAKE_USER, 0, octets, connections, per_letter))
+
+
+def secure_intake(
+    name: str,
+    title: str,
+    octets: int,
+    connections: int,
+    tls: StartTLS = StartTLS.FULL,
+    *,
+    per_letter: bool = False,
+    login: bool = False,
+) -> SecureIntake:
+    """The same with STARTTLS, and a title that says so."""
+    how = HOW[tls] + (", AUTH PLAIN" if login else "")
+    mailing = Mailing(INTAKE_USER, 0, octets, connections, per_letter, tls, login)
+    return SecureIntake(name, title + how, mailing)

@@ -1,9 +1,9 @@
 """Load from programs that cost less than the server: Postfix's ``smtp-source``, and our own in C.
 
 A client in Python would measure itself. ``smtp-source`` sends one letter after the other over each
-of its connections and ends with an error at the first reply that is not positive. ``pop3load.c``
-and ``smtpload.c`` check every reply, count octets, and end with a sentence when something is not
-as it must be; :func:`compiled` builds them into a temporary folder.
+of its connections and ends with an error at the first reply that is not positive; it speaks no TLS.
+``pop3load.c`` and ``smtpload.c`` check every reply, count octets, and end with a sentence when
+something is not as it must be; :func:`compiled` builds them into a temporary folder.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.systems import PASSWORD, USER_PREFIX, System, address, require
+from benchmarks.systems import PASSWORD, USER_PREFIX, System, address, require, user_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LIBRARIES = {"pop3load": ("-lssl", "-lcrypto")}
+LIBRARIES = ("-lssl", "-lcrypto")
 SOURCES = Path(__file__).resolve().parent
 LOAD_SECONDS = 900
 
@@ -38,15 +38,28 @@ class TLS(Enum):
     STLS = ("-t", "stls")
 
 
+class StartTLS(Enum):
+    """Whether an SMTP connection begins with STARTTLS, and how its handshake goes."""
+
+    NO = ()
+    FULL = ("-T",)
+    RESUMED = ("-T", "-R")
+
+
 @dataclass(frozen=True)
 class Mailing:
-    """Letters to be sent to one user: how many, how large, over how many connections."""
+    """Letters to be sent to one user: how many, how large, over how many connections.
+
+    ``login``: the user sends them to itself, over the port for submission, after AUTH PLAIN.
+    """
 
     user: int
     letters: int
     octets: int
     connections: int
     connection_per_letter: bool = False
+    tls: StartTLS = StartTLS.NO
+    login: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +91,7 @@ def compiled(name: str, folder: Path) -> Path:
     if not program.exists():
         source = str(SOURCES / f"{name}.c")
         command = ["cc", "-O2", "-std=c11", "-Wall", "-o", str(program), source]
-        command += LIBRARIES.get(name, ())
+        command += LIBRARIES
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
             said = result.stderr.strip()
@@ -161,6 +174,18 @@ def running(system: System, program: Path, *arguments: str | float) -> Iterator[
                 load.line()
         finally:
             process.kill()
+
+
+def smtp(system: System, mailing: Mailing) -> list[str | float]:
+    """Give the arguments with which ``smtpload`` sends a mailing as fast as it is taken."""
+    who = address(mailing.user)
+    return [
+        *("-p", system.submission_port if mailing.login else system.smtp_port),
+        *("-t", who, "-c", mailing.connections, "-l", mailing.octets, "-n", mailing.letters),
+        *(["-1"] if mailing.connection_per_letter else []),
+        *mailing.tls.value,
+        *(["-f", who, "-a", user_name(mailing.user), "-P", PASSWORD] if mailing.login else []),
+    ]
 
 
 def pop3(

@@ -26,7 +26,12 @@ store    = "sqlite:mailpost.db"
 [[listen]]
 protocol = "smtp"
 endpoint = "tcp:{smtp_port}:interface=127.0.0.1"
-tls      = "none"
+tls      = "starttls"
+
+[[listen]]
+protocol = "submission"
+endpoint = "tcp:{submission_port}:interface=127.0.0.1"
+tls      = "starttls"
 
 [[listen]]
 protocol = "pop3"
@@ -61,6 +66,7 @@ class Mailpost(System):
                 hostname=HOSTNAME,
                 domain=DOMAIN,
                 smtp_port=self.smtp_port,
+                submission_port=self.submission_port,
                 pop3_port=self.pop3_port,
                 pop3s_port=self.pop3s_port,
                 certificate=self.certificate,

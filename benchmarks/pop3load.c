@@ -19,12 +19,7 @@
  * line of JSON, waits for another line, and only then says QUIT.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <signal.h>
-
-#include "load.h"
+#include "load_tls.h"
 
 enum { BUFFER = 256 * 1024, LINE_LIMIT = 512, LOGINS_AT_ONCE = 32, SILENCE_MS = 120000 };
 
@@ -54,7 +49,6 @@ struct connection {
 static enum mode mode;
 static enum tls tls = NO_TLS;
 static bool resume;
-static SSL_CTX *context;
 static const char *user_prefix, *password;
 static int port, connections = 1, first_user = 0, window = 1;
 static long expected = -1;
@@ -73,9 +67,12 @@ static int number_of(const struct connection *c)
 
 static void send_all(struct connection *c, const char *text, size_t length)
 {
+    if (c->ssl != NULL) {
+        tls_send(c->ssl, text, length);
+        return;
+    }
     /* Commands are few and short: a socket that cannot take them is a server that does not read. */
-    ssize_t sent = c->ssl != NULL ? SSL_write(c->ssl, text, (int)length)
-                                  : send(c->fd, text, length, MSG_NOSIGNAL);
+    ssize_t sent = send(c->fd, text, length, MSG_NOSIGNAL);
     if (sent != (ssize_t)length)
         die("user %d: a command of %zu octets could not be sent: %s", number_of(c), length,
             sent < 0 ? strerror(errno) : "only in part");
@@ -119,12 +116,8 @@ static void log_in(struct connection *c)
 
 static void shake_hands(struct connection *c)
 {
-    int result = SSL_do_handshake(c->ssl);
-    if (result != 1) {
-        if (SSL_get_error(c->ssl, result) != SSL_ERROR_WANT_READ)
-            die("user %d: no TLS: %s", number_of(c), ERR_reason_error_string(ERR_peek_error()));
+    if (!tls_done(c->ssl))
         return;
-    }
     if (SSL_session_reused(c->ssl) && running)
         resumed++;
     if (tls == STLS)
@@ -135,42 +128,9 @@ static void shake_hands(struct connection *c)
 
 static void begin_tls(struct connection *c)
 {
-    if (fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0)
-        die("fcntl: %s", strerror(errno));
-    c->ssl = need(SSL_new(context));
-    SSL_set_app_data(c->ssl, c);
-    if (SSL_set_fd(c->ssl, c->fd) != 1)
-        die("no descriptor for TLS");
-    if (c->ticket != NULL && SSL_set_session(c->ssl, c->ticket) != 1)
-        die("user %d: the ticket cannot be used", number_of(c));
-    SSL_set_connect_state(c->ssl);
+    c->ssl = tls_on(c->fd, &c->ticket);
     c->state = HANDSHAKE;
     shake_hands(c);
-}
-
-static int keep_ticket(SSL *ssl, SSL_SESSION *ticket)
-{
-    struct connection *c = SSL_get_app_data(ssl);
-    SSL_SESSION_free(c->ticket);
-    c->ticket = ticket;
-    return 1;  /* it is ours now */
-}
-
-static void prepare_tls(void)
-{
-    signal(SIGPIPE, SIG_IGN);  /* a server may be gone before our close_notify comes */
-    context = need(SSL_CTX_new(TLS_client_method()));
-    if (SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) != 1 ||
-        SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) != 1 ||
-        SSL_CTX_set_ciphersuites(context, "TLS_AES_256_GCM_SHA384") != 1 ||
-        SSL_CTX_set1_groups_list(context, "X25519") != 1)
-        die("this OpenSSL has no TLS 1.3 with AES-256-GCM and X25519");
-    SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);  /* the +OK to QUIT is the end */
-    if (resume) {
-        SSL_CTX_set_session_cache_mode(context,
-                                       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-        SSL_CTX_sess_set_new_cb(context, keep_ticket);
-    }
 }
 
 static void connect_one(struct connection *c)
@@ -186,9 +146,7 @@ static void connect_one(struct connection *c)
 static void close_one(struct connection *c)
 {
     if (c->ssl != NULL) {
-        SSL_shutdown(c->ssl);
-        SSL_free(c->ssl);
-        ERR_clear_error();
+        tls_end(c->ssl);
         c->ssl = NULL;
     }
     close(c->fd);
@@ -373,30 +331,11 @@ static void consume(struct connection *c)
     c->end = left;
 }
 
-/* As recv, from within TLS: -1 with EAGAIN when there is nothing more for now. */
-static ssize_t receive_tls(struct connection *c)
-{
-    int got = SSL_read(c->ssl, c->buffer + c->end, (int)(BUFFER - c->end));
-    if (got > 0)
-        return got;
-    switch (SSL_get_error(c->ssl, got)) {
-    case SSL_ERROR_WANT_READ:
-        errno = EAGAIN;
-        return -1;
-    case SSL_ERROR_ZERO_RETURN:
-        return 0;
-    case SSL_ERROR_SYSCALL:
-        return -1;
-    default:
-        die("user %d: TLS: %s", number_of(c), ERR_reason_error_string(ERR_peek_error()));
-    }
-}
-
 /* Take what one read gives; false when there is nothing more for now. */
 static bool receive(struct connection *c)
 {
     ssize_t got = c->ssl != NULL
-                      ? receive_tls(c)
+                      ? tls_receive(c->ssl, c->buffer + c->end, BUFFER - c->end)
                       : recv(c->fd, c->buffer + c->end, BUFFER - c->end, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return false;
@@ -502,7 +441,7 @@ int main(int argc, char **argv)
 {
     options(argc, argv);
     if (tls != NO_TLS)
-        prepare_tls();
+        prepare_tls(resume);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     all = need(calloc((size_t)connections, sizeof *all));
     for (int i = 0; i < connections; i++)

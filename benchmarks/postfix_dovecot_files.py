@@ -38,7 +38,13 @@ disable_dns_lookups = yes
 smtpd_peername_lookup = no
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
-smtpd_tls_security_level = none
+smtpd_tls_security_level = may
+smtpd_tls_chain_files = {key}, {certificate}
+smtpd_tls_loglevel = 0
+smtpd_tls_received_header = no
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = {folder}/sasl
+smtpd_sender_login_maps = texthash:{folder}/etc/senders
 smtp_tls_security_level = none
 lmtp_tls_security_level = none
 receive_override_options = no_address_mappings
@@ -50,6 +56,11 @@ biff = no
 
 MASTER_CF = """\
 127.0.0.1:{smtp_port} inet n - n - - smtpd
+127.0.0.1:{submission_port} inet n - n - - smtpd
+  -o smtpd_tls_security_level=encrypt
+  -o smtpd_sasl_auth_enable=yes
+  -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+  -o smtpd_sender_restrictions=reject_sender_login_mismatch
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -66,6 +77,7 @@ error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
 lmtp unix - - n - - lmtp
+tlsmgr unix - - n 1000? 1 tlsmgr
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
@@ -105,6 +117,11 @@ maildir_very_dirty_syncs = yes
 mailbox_list_index = no
 pop3_no_flag_updates = yes
 
+service auth {{
+  unix_listener {folder}/sasl {{
+    mode = 0666
+  }}
+}}
 default_process_limit = {limit}
 default_client_limit = {limit}
 service lmtp {{

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 from benchmarks.collection_rows import LARGE, Idle, Opening, Retrieval, Sessions
 from benchmarks.figures import Target
-from benchmarks.intake_rows import Latency, intake
-from benchmarks.load import TLS
+from benchmarks.intake_rows import Latency, intake, secure_intake
+from benchmarks.load import TLS, StartTLS
 
 if TYPE_CHECKING:
     from benchmarks.row import Plan, Row
 
 SMALL = 4096
 WINDOW = 64
+OVER_50 = "4 KB letters over 50 connections"
+PER_LETTER = "4 KB, a connection per letter"
 
 TARGETS = {
     "idle": Target("value", 6),
@@ -37,9 +39,14 @@ def all_rows(plan: Plan) -> list[Row]:
         Idle("idle-tls", plan.idle_sessions, TLS.IMPLICIT),
         intake("intake-1", "4 KB letters over 1 connection", SMALL, 1),
         intake("intake-10", "4 KB letters over 10 connections", SMALL, 10),
-        intake("intake-50", "4 KB letters over 50 connections", SMALL, 50),
+        intake("intake-50", OVER_50, SMALL, 50),
         intake("intake-200", "4 KB letters over 200 connections", SMALL, 200),
-        intake("intake-connect", "4 KB, a connection per letter", SMALL, 50, per_letter=True),
+        intake("intake-connect", PER_LETTER, SMALL, 50, per_letter=True),
+        secure_intake("intake-tls", OVER_50, SMALL, 50),
+        secure_intake("intake-connect-tls", PER_LETTER, SMALL, 50, per_letter=True),
+        secure_intake("intake-resumed", PER_LETTER, SMALL, 50, StartTLS.RESUMED, per_letter=True),
+        secure_intake("submission", OVER_50, SMALL, 50, login=True),
+        secure_intake("submission-connect", PER_LETTER, SMALL, 50, per_letter=True, login=True),
         intake("intake-1mb", "1 MB letters over 10 connections", LARGE, 10),
         Latency("latency-p50", "p50"),
         Latency("latency-p99", "p99"),

@@ -1,43 +1,61 @@
-/* smtpload: how long an SMTP server takes to say 250, at a load that is the same for every server.
+/* smtpload: letters for an SMTP server, at a pace that is the same for every server or as fast as it can.
  *
- * Letters are due at fixed intervals, whatever the server does, and go over whichever connection
- * is idle; one that finds none waits its turn. Its time runs from the moment it was due, for a sender
- * in the world does not wait until the server is free, until the 250 to its end-of-data. EHLO is
- * said once per connection, before; MAIL, RCPT, DATA and the letter go one by one, as smtp-source
- * sends them. A reply that is not what it must be ends the program with a sentence and status 1,
- * and so does a server that falls behind by more than BEHIND_LIMIT.
+ * With -r letters are due at fixed intervals, whatever the server does, and go over whichever
+ * connection is idle; one that finds none waits its turn. Its time runs from the moment it was due,
+ * for a sender in the world does not wait until the server is free, until the 250 to its end-of-data.
+ * A server that falls behind by more than BEHIND_LIMIT ends the program.
+ *
+ * With -n so many letters are sent, over each connection one after the other, or with -1 each over
+ * a connection of its own.
+ *
+ * With -T every connection begins with STARTTLS; each handshake is a full one unless -R asks to resume
+ * (then each connection has had a session before the work begins). With -a and -P it logs in by AUTH
+ * PLAIN. All this is done, once per connection, before the work begins, except with -1, where it is
+ * the work. MAIL, RCPT, DATA and the letter go one by one, as smtp-source sends them. A reply that is
+ * not what it must be ends the program with a sentence and status 1.
  */
 #define _GNU_SOURCE
-#include "load.h"
+#include "load_tls.h"
 
-enum { BUFFER = 8 * 1024, SILENCE_MS = 60000 };
+enum { BUFFER = 8 * 1024, LINE_LIMIT = 512, SILENCE_MS = 60000 };
 
 static const double BEHIND_LIMIT = 10.0; /* seconds */
 
-enum state { GREETING, EHLO, IDLE, MAIL, RCPT, DATA, LETTER, QUIT, CLOSED };
+enum state {
+    GREETING, EHLO, STARTTLS, HANDSHAKE, AUTH, IDLE, MAIL, RCPT, DATA, LETTER, QUIT, CLOSED
+};
 
 struct connection {
     int fd;
+    SSL *ssl;                       /* none in the clear */
+    SSL_SESSION *ticket;            /* the last one that the server gave */
     enum state state;
     char buffer[BUFFER];
     size_t end;
     double due;
 };
 
-static const char *recipient;
+static const char *recipient, *sender = "sender@example.com", *user, *password;
+static char login[LINE_LIMIT];      /* the AUTH command */
 static int port, connections = 1;
-static double letters_per_second = 100.0, duration = 1.0;
-static unsigned long octets = 4096;
+static double letters_per_second, duration = 1.0;
+static unsigned long octets = 4096, letters;
+static bool starttls, resume, per_letter;
 
 static struct connection *all;
-static int epoll_fd, idle;
-static unsigned long done;
+static int epoll_fd, idle, open_now;
+static bool running;
+static unsigned long begun, done, resumed;
 static char *letter;
 static size_t letter_length;
 
 static void send_all(struct connection *c, enum state next, const char *text, size_t length)
 {
     c->state = next;
+    if (c->ssl != NULL) {
+        tls_send(c->ssl, text, length);
+        return;
+    }
     while (length > 0) {
         ssize_t sent = send(c->fd, text, length, MSG_NOSIGNAL);
         if (sent < 0)
@@ -47,35 +65,118 @@ static void send_all(struct connection *c, enum state next, const char *text, si
     }
 }
 
-static void say(struct connection *c, enum state next, const char *text)
+static void __attribute__((format(printf, 3, 4)))
+say(struct connection *c, enum state next, const char *format, ...)
 {
-    send_all(c, next, text, strlen(text));
+    char line[LINE_LIMIT];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    if (length < 0 || (size_t)length >= sizeof line)
+        die("a command is too long");
+    send_all(c, next, line, (size_t)length);
 }
 
-static void be_idle(struct connection *c)
+static void connect_one(struct connection *c)
 {
-    c->state = IDLE;
-    idle++;
+    c->fd = connect_loopback(port, epoll_fd, c);
+    c->state = GREETING;
+    c->end = 0;
+    open_now++;
+}
+
+static void close_one(struct connection *c)
+{
+    if (c->ssl != NULL) {
+        tls_end(c->ssl);
+        c->ssl = NULL;
+    }
+    close(c->fd);
+    c->state = CLOSED;
+    open_now--;
+}
+
+static void begin_letter(struct connection *c, double due)
+{
+    c->due = due;
+    say(c, MAIL, "MAIL FROM:<%s>\r\n", sender);
+}
+
+/* All is said that comes once per connection. */
+static void be_ready(struct connection *c)
+{
+    if (running && per_letter) {
+        begin_letter(c, now());
+    } else if (per_letter) {
+        say(c, QUIT, "QUIT\r\n");  /* it came for its ticket */
+    } else {
+        c->state = IDLE;
+        idle++;
+    }
+}
+
+static void go_on(struct connection *c)
+{
+    if (starttls && c->ssl == NULL)
+        say(c, STARTTLS, "STARTTLS\r\n");
+    else if (user != NULL)
+        say(c, AUTH, "%s", login);
+    else
+        be_ready(c);
+}
+
+static void shake_hands(struct connection *c)
+{
+    if (!tls_done(c->ssl))
+        return;
+    if (running && SSL_session_reused(c->ssl))
+        resumed++;
+    say(c, EHLO, "EHLO client.example.com\r\n");
+}
+
+static void letter_done(struct connection *c)
+{
+    sample(now() - c->due);
+    done++;
+    if (per_letter) {
+        say(c, QUIT, "QUIT\r\n");
+    } else if (begun < letters) {
+        begun++;
+        begin_letter(c, now());
+    } else {
+        c->state = IDLE;
+        idle++;
+    }
 }
 
 static void read_reply(struct connection *c, const char *line)
 {
     static const char *const expected[] = {
-        [GREETING] = "220", [EHLO] = "250", [MAIL] = "250", [RCPT] = "250",
-        [DATA] = "354",     [LETTER] = "250", [QUIT] = "221",
+        [GREETING] = "220", [EHLO] = "250", [STARTTLS] = "220", [AUTH] = "235", [MAIL] = "250",
+        [RCPT] = "250",     [DATA] = "354", [LETTER] = "250",   [QUIT] = "221",
     };
     if (c->state == IDLE || c->state == CLOSED || strncmp(line, expected[c->state], 3) != 0)
         die("an unexpected reply: %s", line);
     if (line[3] == '-')
         return;
-    char command[512];
     switch (c->state) {
     case GREETING:
         say(c, EHLO, "EHLO client.example.com\r\n");
         break;
+    case EHLO:
+        go_on(c);
+        break;
+    case STARTTLS:
+        c->ssl = tls_on(c->fd, &c->ticket);
+        c->state = HANDSHAKE;
+        shake_hands(c);
+        break;
+    case AUTH:
+        be_ready(c);
+        break;
     case MAIL:
-        snprintf(command, sizeof command, "RCPT TO:<%s>\r\n", recipient);
-        say(c, RCPT, command);
+        say(c, RCPT, "RCPT TO:<%s>\r\n", recipient);
         break;
     case RCPT:
         say(c, DATA, "DATA\r\n");
@@ -84,42 +185,65 @@ static void read_reply(struct connection *c, const char *line)
         send_all(c, LETTER, letter, letter_length);
         break;
     case LETTER:
-        sample(now() - c->due);
-        done++;
-        be_idle(c);
-        break;
-    case EHLO:
-        be_idle(c);
+        letter_done(c);
         break;
     default:
-        c->state = CLOSED;
+        close_one(c);
+        if (running && begun < letters) {
+            begun++;
+            connect_one(c);
+        }
     }
 }
 
-static void readable(struct connection *c)
+static void consume(struct connection *c)
 {
-    ssize_t got = recv(c->fd, c->buffer + c->end, BUFFER - c->end, MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (got <= 0 && c->state == CLOSED) {
-        close(c->fd);
-        return;
-    }
-    if (got <= 0)
-        die("the server closed in the middle of a session");
-    c->end += (size_t)got;
     char *at = c->buffer, *limit = c->buffer + c->end, *newline;
     while ((newline = memchr(at, '\n', (size_t)(limit - at))) != NULL) {
         if (newline == at || newline[-1] != '\r')
             die("a reply that does not end in CRLF");
         newline[-1] = '\0';
-        read_reply(c, at);
+        const char *line = at;
         at = newline + 1;
+        if (c->state == STARTTLS && at != limit)
+            die("octets in the clear after the reply to STARTTLS");
+        bool last = c->state == QUIT;
+        read_reply(c, line);
+        if (last)
+            return;  /* what is in the buffer from here on is the next connection's */
     }
     c->end = (size_t)(limit - at);
     if (c->end == BUFFER)
         die("a reply without end");
     memmove(c->buffer, at, c->end);
+}
+
+/* Take what one read gives; false when there is nothing more for now. */
+static bool receive(struct connection *c)
+{
+    char *at = c->buffer + c->end;
+    ssize_t got = c->ssl != NULL ? tls_receive(c->ssl, at, BUFFER - c->end)
+                                 : recv(c->fd, at, BUFFER - c->end, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (got <= 0)
+        die("the server closed in the middle of a session");
+    c->end += (size_t)got;
+    consume(c);
+    return true;
+}
+
+static void readable(struct connection *c)
+{
+    if (c->state == HANDSHAKE) {
+        shake_hands(c);
+        if (c->state == HANDSHAKE)
+            return;
+    }
+    /* A read of TLS gives one record at most, and the socket does not tell of those read ahead. */
+    SSL *ssl = c->ssl;
+    while (receive(c) && ssl != NULL && c->ssl == ssl)
+        ;
 }
 
 /* Serve what comes until `until`, or until something came when it is 0. */
@@ -154,35 +278,65 @@ static struct connection *idle_connection(void)
     die("no connection is idle");
 }
 
-static double work(void)
+static void at_a_pace(void)
 {
-    double begun = now(), interval = 1.0 / letters_per_second;
-    unsigned long letters = (unsigned long)(duration * letters_per_second);
-    for (unsigned long next = 0; next < letters; next++) {
-        double due = begun + (double)next * interval;
+    double started = now(), interval = 1.0 / letters_per_second;
+    unsigned long wanted = (unsigned long)(duration * letters_per_second);
+    for (unsigned long next = 0; next < wanted; next++) {
+        double due = started + (double)next * interval;
         while (now() < due)
             turn(due);
         while (idle == 0)
             turn(0);
         if (now() - due > BEHIND_LIMIT)
             die("the server cannot take %.0f letters a second", letters_per_second);
-        struct connection *c = idle_connection();
         idle--;
-        c->due = due;
-        say(c, MAIL, "MAIL FROM:<sender@example.com>\r\n");
+        begin_letter(idle_connection(), due);
     }
     while (idle < connections)
         turn(0);
-    return now() - begun;
 }
 
+static void as_fast_as_it_can(void)
+{
+    for (int i = 0; i < connections && begun < letters; i++) {
+        begun++;
+        if (per_letter) {
+            connect_one(&all[i]);
+        } else {
+            idle--;
+            begin_letter(&all[i], now());
+        }
+    }
+    while (done < letters || (per_letter && open_now > 0))
+        turn(0);
+}
+
+static double work(void)
+{
+    double started = now();
+    running = true;
+    if (letters > 0)
+        as_fast_as_it_can();
+    else
+        at_a_pace();
+    running = false;
+    return now() - started;
+}
+
+/* Whole as an author's program makes it: a server that adds what is missing finds nothing to add. */
 static void write_letter(void)
 {
-    static const char header[] = "From: <sender@example.com>\r\nSubject: load\r\n\r\n";
-    enum { LINE = 78 };
+    enum { LINE = 78, HEADER = 1024 };
     unsigned long lines = octets / LINE;
-    letter = need(malloc(sizeof header + lines * LINE + 8));
-    char *at = stpcpy(letter, header);
+    letter = need(malloc(HEADER + lines * LINE + 8));
+    int header = snprintf(letter, HEADER,
+                          "From: <%s>\r\nTo: <%s>\r\nSubject: load\r\n"
+                          "Date: Mon, 01 Jan 2024 00:00:00 +0000\r\n"
+                          "Message-ID: <load@client.example.com>\r\n\r\n", sender, recipient);
+    if (header < 0 || header >= HEADER)
+        die("the addresses are too long");
+    char *at = letter + header;
     for (unsigned long i = 0; i < lines; i++) {
         memset(at, 'X', LINE - 2);
         at = stpcpy(at + LINE - 2, "\r\n");
@@ -191,42 +345,80 @@ static void write_letter(void)
     letter_length = (size_t)(at - letter);
 }
 
+/* RFC 4616 in the form of RFC 4954, section 4: with an initial response. */
+static void write_login(void)
+{
+    unsigned char plain[128];
+    size_t name = strlen(user), secret = strlen(password), length = name + secret + 2;
+    if (length > sizeof plain)
+        die("the name or the password is too long");
+    plain[0] = '\0';
+    memcpy(plain + 1, user, name);
+    plain[name + 1] = '\0';
+    memcpy(plain + name + 2, password, secret);
+    char *at = stpcpy(login, "AUTH PLAIN ");
+    at += EVP_EncodeBlock((unsigned char *)at, plain, (int)length);
+    strcpy(at, "\r\n");
+}
+
 static void options(int argc, char **argv)
 {
     int option;
-    while ((option = getopt(argc, argv, "p:t:c:r:s:l:")) != -1)
+    while ((option = getopt(argc, argv, "p:t:f:c:r:s:l:n:1TRa:P:")) != -1)
         switch (option) {
         case 'p': port = atoi(optarg); break;
         case 't': recipient = optarg; break;
+        case 'f': sender = optarg; break;
         case 'c': connections = atoi(optarg); break;
         case 'r': letters_per_second = atof(optarg); break;
         case 's': duration = atof(optarg); break;
         case 'l': octets = strtoul(optarg, NULL, 10); break;
+        case 'n': letters = strtoul(optarg, NULL, 10); break;
+        case '1': per_letter = true; break;
+        case 'T': starttls = true; break;
+        case 'R': resume = true; break;
+        case 'a': user = optarg; break;
+        case 'P': password = optarg; break;
         default: exit(2);
         }
-    if (optind != argc || !port || !recipient || connections < 1 || letters_per_second <= 0)
-        die("usage: smtpload -p PORT -t RECIPIENT [-c CONNECTIONS] [-r LETTERS_PER_SECOND] "
-            "[-s SECONDS] [-l OCTETS]");
+    if (optind != argc || !port || !recipient || connections < 1 ||
+        (letters > 0) == (letters_per_second > 0) || (per_letter && letters == 0) ||
+        (resume && !(starttls && per_letter)) || (user == NULL) != (password == NULL))
+        die("usage: smtpload -p PORT -t RECIPIENT [-f SENDER] [-c CONNECTIONS] [-l OCTETS] "
+            "[-T [-R]] [-a USER -P PASSWORD] -r LETTERS_PER_SECOND [-s SECONDS] | -n LETTERS [-1]");
+}
+
+static void prepare(void)
+{
+    if (starttls)
+        prepare_tls(resume);
+    if (user != NULL)
+        write_login();
+    write_letter();
+    epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    all = need(calloc((size_t)connections, sizeof *all));
+    for (int i = 0; i < connections; i++)
+        all[i].state = CLOSED;
+    if (per_letter && !resume)
+        return;
+    for (int i = 0; i < connections; i++)
+        connect_one(&all[i]);
+    while (per_letter ? open_now > 0 : idle < connections)
+        turn(0);
 }
 
 int main(int argc, char **argv)
 {
     options(argc, argv);
-    write_letter();
-    epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    all = need(calloc((size_t)connections, sizeof *all));
-    for (int i = 0; i < connections; i++)
-        all[i].fd = connect_loopback(port, epoll_fd, &all[i]);
-    while (idle < connections)
-        turn(0);
+    prepare();
     say_ready();
     double seconds = work();
-    report(done, seconds, done * letter_length, 0);
+    report(done, seconds, done * letter_length, resumed);
     wait_for_line();
-    for (int i = 0; i < connections; i++) {
-        say(&all[i], QUIT, "QUIT\r\n");
-        while (all[i].state != CLOSED)
-            turn(0);
-    }
+    for (int i = 0; i < connections; i++)
+        if (all[i].state == IDLE)
+            say(&all[i], QUIT, "QUIT\r\n");
+    while (open_now > 0)
+        turn(0);
     return 0;
 }

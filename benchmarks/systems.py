@@ -1,6 +1,7 @@
 """What the benchmark asks of a system under test, and how its servers are started and stopped.
 
-Every system serves SMTP, POP3 (with STLS) and POP3 over TLS on loopback from a folder of its own,
+Every system serves SMTP (with STARTTLS), submission, POP3 (with STLS) and POP3 over TLS on loopback
+from a folder of its own,
 has the same users with the same password, and is driven through its public protocols only. Its
 servers run each under a keeper (:mod:`benchmarks.keeper`) and are stopped by its id, never by name.
 """
@@ -65,6 +66,7 @@ class System(ABC):
         self.folder = folder
         self.users = users
         self.smtp_port = free_port()
+        self.submission_port = free_port()
         self.pop3_port = free_port()
         self.pop3s_port = free_port()
         # One pair for every system of the run, beside their folders: the same handshake for each.
@@ -94,7 +96,7 @@ class System(ABC):
         """Name the programs and their versions."""
 
     def start(self, **environment: str) -> None:
-        """Start the servers; return once both ports greet."""
+        """Start the servers; return once its ports greet."""
         with self.log.open("ab") as log:
             for command in self.commands():
                 keeper = [sys.executable, "-m", "benchmarks.keeper", *command]
@@ -108,7 +110,7 @@ class System(ABC):
                         cwd=self.folder,
                     )
                 )
-        for port in (self.smtp_port, self.pop3_port):
+        for port in (self.smtp_port, self.submission_port, self.pop3_port):
             self._await_greeting(port)
 
     def stop(self) -> None:

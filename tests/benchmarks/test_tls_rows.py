@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import ssl
@@ -15,14 +16,14 @@ import pytest
 
 from benchmarks import load
 from benchmarks.errors import BenchmarkError
-from benchmarks.load import TLS
+from benchmarks.load import TLS, Mailing, StartTLS
 from benchmarks.row import Plan
 from benchmarks.rows import all_rows
 from benchmarks.systems import System, require
 from mailpost.tls.self_signed import make_self_signed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 compiles = pytest.mark.skipif(
     require("cc") is not None or not Path("/usr/include/openssl/ssl.h").exists(),
@@ -31,6 +32,12 @@ compiles = pytest.mark.skipif(
 
 SESSION = ("-u", "user", "-f", "0", "-P", "secret", "-e", "0", "-s", "0.05")
 PLAN = Plan(seconds=1.0, idle_sessions=20, maildrops=(), programs=Path())
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the load programs are, compiled once."""
+    return tmp_path_factory.mktemp("programs")
 
 
 class Ports(System):
@@ -77,8 +84,24 @@ def test_a_row_with_tls_says_so_and_has_one_without_beside_it() -> None:
         ("sessions-stls", "sessions", ", STLS"),
         ("retr-tls", "retr", ", TLS"),
         ("retr-1mb-tls", "retr-1mb", ", TLS"),
+        ("intake-tls", "intake-50", ", STARTTLS"),
+        ("intake-connect-tls", "intake-connect", ", STARTTLS"),
+        ("intake-resumed", "intake-connect", ", STARTTLS with tickets"),
+        ("submission", "intake-tls", ", AUTH PLAIN"),
+        ("submission-connect", "intake-connect-tls", ", AUTH PLAIN"),
     ]:
         assert titles[name] == titles[plain] + mark
+
+
+def test_a_login_goes_to_the_port_for_submission() -> None:
+    """Who logs in sends from the address that is its own; both systems refuse another."""
+    system = Ports(Path(), 0)
+    plain = load.smtp(system, Mailing(0, 9, 4096, 3, tls=StartTLS.RESUMED))
+    assert plain[:2] == ["-p", system.smtp_port]
+    assert plain[-2:] == ["-T", "-R"]
+    login = load.smtp(system, Mailing(7, 9, 4096, 3, True, StartTLS.FULL, True))
+    assert login[:2] == ["-p", system.submission_port]
+    assert login[10:14] == ["-1", "-T", "-f", "user7@example.org"]
 
 
 def test_missing_headers_are_named_by_their_package(
@@ -94,10 +117,7 @@ def test_missing_headers_are_named_by_their_package(
 @contextmanager
 def server(folder: Path, *, stls: bool, tickets: bool) -> Iterator[int]:
     """A POP3 server for one session after the other, with an empty maildrop."""
-    chain, key = make_self_signed(folder, ["localhost"])
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(chain, key)
-    context.num_tickets = 2 if tickets else 0
+    context = server_context(folder, tickets=tickets)
 
     def session(connection: socket.socket) -> None:
         if stls:
@@ -110,6 +130,22 @@ def server(folder: Path, *, stls: bool, tickets: bool) -> Iterator[int]:
             for verb in (b"USER", b"PASS", b"STAT", b"QUIT"):
                 assert secure.recv(99).startswith(verb)
                 secure.sendall(b"+OK 0 0\r\n")
+
+    with serving(session) as port:
+        yield port
+
+
+def server_context(folder: Path, *, tickets: bool) -> ssl.SSLContext:
+    chain, key = make_self_signed(folder, ["localhost"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    context.num_tickets = 2 if tickets else 0
+    return context
+
+
+@contextmanager
+def serving(session: Callable[[socket.socket], None]) -> Iterator[int]:
+    """One session after the other, on a port."""
 
     def serve() -> None:
         while True:
@@ -141,10 +177,10 @@ def server(folder: Path, *, stls: bool, tickets: bool) -> Iterator[int]:
     ],
 )
 def test_a_handshake_is_full_unless_a_ticket_was_given_and_wanted(
-    *, tmp_path: Path, options: tuple[str, ...], tickets: bool, resumed: int
+    *, tmp_path: Path, programs: Path, options: tuple[str, ...], tickets: bool, resumed: int
 ) -> None:
     """What the table calls resumed was resumed, and nothing else was."""
-    program = load.compiled("pop3load", tmp_path)
+    program = load.compiled("pop3load", programs)
     with server(tmp_path, stls="stls" in options, tickets=tickets) as port:
         result = subprocess.run(
             [program, "-p", str(port), *SESSION, *options, "sessions"],
@@ -158,3 +194,112 @@ def test_a_handshake_is_full_unless_a_ticket_was_given_and_wanted(
     figures = json.loads(result.stdout.splitlines()[1])
     assert figures["done"] >= 1
     assert figures["resumed"] == resumed * figures["done"]
+
+
+class Post:
+    """An SMTP server for one session after the other, in the clear or with STARTTLS.
+
+    :ivar letters: what came, each with who had logged in.
+    """
+
+    def __init__(self, folder: Path, *, tickets: bool, kept: bytes = b"250 kept\r\n") -> None:
+        self.context = server_context(folder, tickets=tickets)
+        self.kept = kept
+        self.letters: list[tuple[bytes, bytes]] = []
+
+    def session(self, connection: socket.socket) -> None:
+        connection.sendall(b"220 hello\r\n")
+        assert connection.recv(999).startswith(b"EHLO ")
+        connection.sendall(b"250-hello\r\n250 STARTTLS\r\n")
+        if connection.recv(999, socket.MSG_PEEK) != b"STARTTLS\r\n":
+            self.letters_over(connection)
+            return
+        connection.recv(999)
+        connection.sendall(b"220 begin\r\n")
+        with self.context.wrap_socket(connection, server_side=True) as secure:
+            assert secure.recv(999).startswith(b"EHLO ")
+            secure.sendall(b"250 hello\r\n")
+            self.letters_over(secure)
+
+    def letters_over(self, connection: socket.socket) -> None:
+        who = b""
+        while (line := connection.recv(999)) != b"QUIT\r\n":
+            if not line:  # the load has ended: a reply was not as it must be
+                return
+            if line.startswith(b"AUTH PLAIN "):
+                who = base64.b64decode(line[11:])
+                connection.sendall(b"235 welcome\r\n")
+            elif line == b"DATA\r\n":
+                connection.sendall(b"354 go on\r\n")
+                letter = b""
+                while not letter.endswith(b"\r\n.\r\n"):
+                    letter += connection.recv(9999)
+                self.letters.append((who, letter))
+                connection.sendall(self.kept)
+            else:
+                connection.sendall(b"250 fine\r\n")
+        connection.sendall(b"221 bye\r\n")
+
+
+def send(programs: Path, post: Post, *options: str) -> subprocess.CompletedProcess[str]:
+    program = load.compiled("smtpload", programs)
+    with serving(post.session) as port:
+        command = [program, "-p", str(port), "-t", "bob@example.org", "-l", "160", "-n", "3"]
+        return subprocess.run(
+            [*command, *options],
+            input="\n\n",
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+
+@compiles
+@pytest.mark.parametrize(
+    ("options", "tickets", "resumed"),
+    [
+        ((), True, 0),
+        (("-1",), True, 0),
+        (StartTLS.FULL.value, True, 0),
+        ((*StartTLS.FULL.value, "-1"), True, 0),
+        ((*StartTLS.RESUMED.value, "-1"), True, 3),
+        ((*StartTLS.RESUMED.value, "-1"), False, 0),
+    ],
+)
+def test_exactly_as_many_letters_are_sent_as_were_asked_for(
+    *, tmp_path: Path, programs: Path, options: tuple[str, ...], tickets: bool, resumed: int
+) -> None:
+    """Over one connection or over one each; a handshake is resumed where that was wanted and can be."""
+    post = Post(tmp_path, tickets=tickets)
+    result = send(programs, post, *options)
+    assert result.stderr == ""
+    figures = json.loads(result.stdout.splitlines()[1])
+    assert figures["done"] == len(post.letters) == 3
+    assert figures["resumed"] == resumed
+    for who, letter in post.letters:
+        assert who == b""
+        assert figures["octets"] == 3 * len(letter)
+        assert b"\r\nMessage-ID: <load@client.example.com>\r\n" in letter
+        assert letter.count(b"X") == 2 * 76
+
+
+@compiles
+@pytest.mark.parametrize("options", [(), ("-1",)])
+def test_a_login_comes_before_the_letters(
+    tmp_path: Path, programs: Path, options: tuple[str, ...]
+) -> None:
+    """RFC 4616, under TLS; once for each connection."""
+    post = Post(tmp_path, tickets=True)
+    result = send(programs, post, "-T", "-a", "bob", "-P", "secret", *options)
+    assert result.stderr == ""
+    assert [who for who, _ in post.letters] == [b"\0bob\0secret"] * 3
+
+
+@compiles
+def test_a_letter_that_is_refused_is_no_measurement(tmp_path: Path, programs: Path) -> None:
+    """The load ends with the server's own words."""
+    post = Post(tmp_path, tickets=True, kept=b"451 not now\r\n")
+    result = send(programs, post, "-T")
+    assert result.returncode == 1
+    assert result.stderr == "an unexpected reply: 451 not now\n"
