@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from mailpost.wire.path import Address
 
-__all__ = ["Address", "Copy", "Destination", "Envelope", "Report", "Traits"]
+__all__ = ["Address", "Copy", "Destination", "Envelope", "Group", "Report", "Traits"]
 
 
 @frozen
@@ -40,6 +40,21 @@ class Destination:
 
     maildrop: int
     delivered_to: str
+
+    @property
+    def destinations(self) -> tuple[Destination, ...]:
+        """This one; a :class:`Group` has several."""
+        return (self,)
+
+
+@frozen
+class Group:
+    """Where sorting sends the copies of one recipient that stands for several.
+
+    :ivar destinations: two or more, each with a maildrop of its own.
+    """
+
+    destinations: tuple[Destination, ...]
 
 
 @frozen
@@ -73,11 +88,11 @@ class Report:
     """A letter that the office itself has written about another, kept with that one or not at all.
 
     :ivar envelope: with the null reverse-path: nobody reports on a report (RFC 3461 §6.1).
-    :ivar copy: for whoever sent the other letter.
+    :ivar copies: for whoever sent the other letter: one, or several where it was sent in a group's name.
     :ivar body: its octets, ending with CRLF.
     """
 
     envelope: Envelope
-    copy: Copy
+    copies: tuple[Copy, ...]
     body: bytes
     traits: Traits

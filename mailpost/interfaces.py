@@ -15,18 +15,17 @@ if TYPE_CHECKING:
 
     from twisted.internet.defer import Deferred
 
-    from mailpost.envelope import Address, Copy, Destination, Envelope, Report, Traits
-    from mailpost.outcome import Outcome, Refused, TryLater
+    from mailpost.envelope import Address, Copy, Envelope, Report, Traits
+    from mailpost.outcome import Outcome, Sorted
 
 
 class ISorter(Interface):
     """Sorting's face to intake: where does a letter for this address go?"""
 
-    def sort(
-        recipient: Address,
-    ) -> Destination | Refused | TryLater | Deferred[Destination | Refused | TryLater]:
+    def sort(recipient: Address) -> Sorted | Deferred[Sorted]:
         """Decide at RCPT, so that what cannot be delivered is refused before it is sent.
 
+        A Destination; a Group, where one recipient stands for several; Refused, or TryLater.
         Never raises; a Deferred never fails.
         """
 
@@ -67,8 +66,8 @@ class ILetterDraft(Interface):
         outcome had been told - all or nothing of it.
 
         A report (RFC 3461) on an atomic letter is kept in the same transaction, so that there is one
-        exactly where there is the letter. It has one more outcome, the last: where the maildrop it is
-        for has gone it is Refused, and the letter does not suffer for it.
+        exactly where there is the letter. Its copies' outcomes are the last: where the maildrop that one
+        is for has gone it is Refused, and the letter does not suffer for it.
         """
 
     def abort() -> None:

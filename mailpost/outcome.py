@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from mailpost.envelope import Destination, Group
 from mailpost.wire import reply
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ class Refused:
 
 
 Outcome = Delivered | TryLater | Refused
+
+Sorted = Destination | Group | TryLater | Refused
+"""What sorting says of a recipient."""
 
 
 class TemporaryFailure(Exception):  # noqa: N818 - it names the outcome, as in TryLater

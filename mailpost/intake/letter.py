@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mailpost.envelope import Copy
 from mailpost.intake.report import ReportUnderWay
+from mailpost.outcome import Delivered, TryLater
 from mailpost.wire.dsn import Notify
 from mailpost.wire.parameters import NO_RECIPIENT_PARAMETERS
 
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
 
     from twisted.internet.defer import Deferred
 
-    from mailpost.envelope import Address, Destination, Envelope, Report, Traits
+    from mailpost.envelope import Address, Destination, Envelope, Group, Report, Traits
     from mailpost.intake.postmarks import Postmarks
     from mailpost.interfaces import IDelivery, ILetterDraft
     from mailpost.outcome import Outcome
     from mailpost.wire.parameters import RecipientParameters
 
 _NAMED = 10
+MAX_EXPANDED = 10_000
+"""Destinations that groups bring to a letter, the last of them whole; then it takes no more recipients."""
 
 
 class LetterUnderWay:
@@ -39,6 +42,7 @@ class LetterUnderWay:
         "_delivery",
         "_draft",
         "_envelope_id",
+        "_expanded",
         "_recipients",
         "envelope",
         "report",
@@ -53,26 +57,35 @@ class LetterUnderWay:
         self._draft: ILetterDraft | None = None
         self.spoiled = False
         self._recipients: dict[int, tuple[Destination, Address]] = {}  # by maildrop: one copy each
-        self._accepted: list[
-            int
-        ] = []  # the maildrop of each RCPT that was accepted, in their order
+        self._accepted: list[tuple[int, ...]] = []  # the maildrops of each RCPT, in their order
+        self._expanded = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether groups have brought so many copies that no recipient is taken any more."""
+        return self._expanded >= MAX_EXPANDED
 
     def address_to(
         self,
-        destination: Destination,
+        sorted_to: Destination | Group,
         recipient: Address,
         parameters: RecipientParameters = NO_RECIPIENT_PARAMETERS,
     ) -> None:
-        """One more RCPT was accepted; who is named twice still gets one copy."""
-        self._recipients.setdefault(destination.maildrop, (destination, recipient))
-        self._accepted.append(destination.maildrop)
+        """One more RCPT was accepted; a maildrop to which several ways lead still gets one copy."""
+        destinations = sorted_to.destinations
+        for destination in destinations:
+            self._recipients.setdefault(destination.maildrop, (destination, recipient))
+        self._accepted.append(tuple([destination.maildrop for destination in destinations]))
+        expanded = len(destinations) > 1
+        if expanded:
+            self._expanded += len(destinations)
         notify = parameters.notify
         # Nobody is told of a letter from nobody (RFC 3461 §5.2.3; a report is one).
         if notify and Notify.SUCCESS in notify and self.envelope.reverse_path is not None:
             if self.report is None:
                 self.report = ReportUnderWay(self._envelope_id)
-            named = str(recipient) if recipient.domain else destination.delivered_to
-            self.report.delivered(named, parameters.original)
+            named = str(recipient) if recipient.domain else destinations[0].delivered_to
+            self.report.delivered(named, parameters.original, expanded=expanded)
 
     def take(self, octets: bytes) -> Deferred[None] | None:
         """Take the next octets; a Deferred: no more before it fires."""
@@ -94,7 +107,7 @@ class LetterUnderWay:
     ) -> Deferred[Sequence[Outcome]]:
         """Have it kept; fires with an outcome for each RCPT that was accepted, in their order.
 
-        The report's, if there is one, is the last.
+        The outcomes of the report's copies, if there is one, are the last.
 
         :param added: header lines for the postmark of every copy.
         :param now: seconds since the epoch.
@@ -110,13 +123,14 @@ class LetterUnderWay:
             for destination, recipient in self._recipients.values()
         ]
         committed = self._draft.commit(self.envelope, copies, traits, atomic=atomic, report=report)
-        if len(self._accepted) == len(copies):
+        if len(self._accepted) == len(copies) and not self._expanded:
             return committed
         return committed.addCallback(self._to_each)
 
     def _to_each(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         of = dict(zip(self._recipients, outcomes, strict=False))
-        return [*(of[maildrop] for maildrop in self._accepted), *outcomes[len(of) :]]
+        accepted = [_of_all([of[maildrop] for maildrop in to]) for to in self._accepted]
+        return [*accepted, *outcomes[len(of) :]]
 
     def abort(self) -> None:
         """Forget it. Harmless after :meth:`commit`."""
@@ -131,3 +145,15 @@ class LetterUnderWay:
         names = [destination.delivered_to for destination, _ in recipients[:_NAMED]]
         more = len(recipients) - len(names)
         return ", ".join(names) + (f" and {more} more" if more else "")
+
+
+def _of_all(outcomes: Sequence[Outcome]) -> Outcome:
+    """What became of a recipient, out of what became of its copies.
+
+    It has the letter when they are kept. One whose maildrop was removed this very moment counts no more than
+    one removed before, as long as somebody is left: a bounce would say that nobody has the letter.
+    """
+    if len(outcomes) == 1:
+        return outcomes[0]
+    by_kind: dict[type, Outcome] = {type(outcome): outcome for outcome in outcomes}
+    return by_kind.get(TryLater) or by_kind.get(Delivered) or outcomes[0]

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from mailpost.accounts.entrance import Entrance
 from mailpost.connection import Connection, ConnectionFactory
-from mailpost.envelope import Destination, Envelope, Report, Traits
+from mailpost.envelope import Destination, Envelope, Group, Report, Traits
 from mailpost.intake.letter import LetterUnderWay
 from mailpost.intake.postmarks import Postmarks
 from mailpost.intake.reports import Reports
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from mailpost.interfaces import IDelivery, ISender, ISorter
+    from mailpost.outcome import Sorted
     from mailpost.wire.session import Event, SessionEnded
 
 
@@ -208,6 +209,10 @@ class SMTPConnection(Connection):
             )
 
     def _sort(self, event: RecipientOffered) -> None:
+        assert self._letter is not None
+        if self._letter.full:  # RFC 5321 §4.5.3.1.10: the rest comes separately
+            self.session.answer(reply.TOO_MANY_RECIPIENTS)
+            return
         sorted_to = self.factory.sorter.sort(event.recipient)
         if isinstance(sorted_to, Deferred):
             sorted_to.addCallback(self._sorted_late, event)
@@ -216,15 +221,13 @@ class SMTPConnection(Connection):
         else:
             self._sorted(sorted_to, event)
 
-    def _sorted_late(
-        self, sorted_to: Destination | Refused | TryLater, event: RecipientOffered
-    ) -> None:
+    def _sorted_late(self, sorted_to: Sorted, event: RecipientOffered) -> None:
         if not self.session.closed:
             self._sorted(sorted_to, event)
 
-    def _sorted(self, sorted_to: Destination | Refused | TryLater, event: RecipientOffered) -> None:
+    def _sorted(self, sorted_to: Sorted, event: RecipientOffered) -> None:
         assert self._letter is not None
-        if isinstance(sorted_to, Destination):
+        if isinstance(sorted_to, Destination | Group):
             self._letter.address_to(sorted_to, event.recipient, event.parameters)
             self.session.answer(reply.RECIPIENT_OK)
         else:
@@ -268,7 +271,7 @@ class SMTPConnection(Connection):
         self,
         event: LetterReceived,
         letter: LetterUnderWay,
-        sender: Destination | Refused | None = None,
+        sender: Destination | Group | Refused | None = None,
     ) -> None:
         """Have it kept, and in the same transaction the report on it, if one was asked for."""
         factory = self.factory
@@ -308,7 +311,9 @@ class SMTPConnection(Connection):
     ) -> None:
         reported: Outcome | None = told if isinstance(told, Refused) else None
         if isinstance(told, Report):
-            *outcomes, reported = outcomes
+            of_letter = len(outcomes) - len(told.copies)
+            outcomes, of_report = outcomes[:of_letter], outcomes[of_letter:]
+            reported = next((o for o in of_report if isinstance(o, Delivered)), of_report[-1])
         failed = next((o for o in outcomes if not isinstance(o, Delivered)), None)
         self._letters += failed is None
         self._forget()

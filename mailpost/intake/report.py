@@ -23,7 +23,7 @@ class RecipientStatus:
 
     :ivar recipient: the address as the peer named it, so that the sender knows it again.
     :ivar original: the address that the letter was for in the first place, if that was said.
-    :ivar action: ``delivered`` as yet: RFC 3464 §2.3.3 has the others.
+    :ivar action: ``delivered``, or ``expanded`` of one that stands for several (RFC 3464 §2.3.3).
     :ivar status: the enhanced code (RFC 3463).
     """
 
@@ -48,9 +48,15 @@ class ReportUnderWay:
         self._begun = bytearray(b"\r\n")  # the first line begins a line
         self._whole = False
 
-    def delivered(self, recipient: str, original: OriginalRecipient | None) -> None:
-        """Report that this recipient has it, once all do (RFC 3463 §3.2: 2.1.5)."""
-        self.statuses.append(RecipientStatus(recipient, original, "delivered", "2.1.5"))
+    def delivered(
+        self, recipient: str, original: OriginalRecipient | None, *, expanded: bool = False
+    ) -> None:
+        """Report that this recipient has it, once all do (RFC 3463 §3.2: 2.1.5).
+
+        :param expanded: it stands for several (RFC 3461 §5.2.7.3); the sender is not told for whom.
+        """
+        action = "expanded" if expanded else "delivered"
+        self.statuses.append(RecipientStatus(recipient, original, action, "2.1.5"))
 
     def take(self, octets: bytes) -> None:
         """Look at the letter's next octets; of its header they are remembered."""

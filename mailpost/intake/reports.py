@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mailpost.envelope import Copy, Envelope, Report, Traits
 
 if TYPE_CHECKING:
-    from mailpost.envelope import Destination
+    from mailpost.envelope import Destination, Group
     from mailpost.intake.postmarks import Postmarks
     from mailpost.intake.report import RecipientStatus, ReportUnderWay
 
@@ -39,7 +39,7 @@ class Reports:
         self,
         trace: str,
         envelope: Envelope,
-        sender: Destination,
+        sender: Destination | Group,
         about: ReportUnderWay,
         added: bytes,
         now: float,
@@ -78,7 +78,10 @@ class Reports:
         body = b"".join([top, *_enclosed(boundary, parts)])
         return Report(
             envelope=Envelope(trace, None),
-            copy=Copy(sender.maildrop, self._postmarks.of_ours(sender.delivered_to)),
+            copies=tuple(
+                Copy(one.maildrop, self._postmarks.of_ours(one.delivered_to))
+                for one in sender.destinations
+            ),
             body=body,
             traits=Traits(
                 eight_bit=not body.isascii(),

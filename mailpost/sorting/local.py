@@ -15,7 +15,7 @@ from zope.interface import implementer
 from mailpost.config import domain_name
 from mailpost.envelope import Address, Destination
 from mailpost.interfaces import ISorter
-from mailpost.outcome import Refused, TryLater
+from mailpost.outcome import Refused, Sorted, TryLater
 from mailpost.wire import reply
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class LocalSorter:
         self._home = office.domains[0]
         self._at_host = {"", office.hostname, *_literals(config)}
 
-    def sort(self, recipient: Address) -> Destination | Refused | TryLater:
+    def sort(self, recipient: Address) -> Sorted:
         """Decide from memory and the account book."""
         try:
             return self._sort(recipient)
@@ -58,7 +58,7 @@ class LocalSorter:
             _log.failure("no answer for {recipient}", recipient=str(recipient))
             return TryLater(reply.LOCAL_ERROR, f"sorting failed: {error!r}")
 
-    def _sort(self, recipient: Address) -> Destination | Refused | TryLater:
+    def _sort(self, recipient: Address) -> Sorted:
         local, domain = recipient
         # A few letters outside of ASCII, such as the Kelvin sign, have a lower case within it.
         name = local.lower() if local.isascii() else ""

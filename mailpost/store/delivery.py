@@ -144,7 +144,7 @@ class Draft:
             extra=0,
             arrived=arrived,
             body=report.body,
-            copies=[report.copy],
+            copies=report.copies,
             atomic=False,  # its maildrop may have gone: that is told of it alone
         )
         if plain.concerned(report.traits, report.body):

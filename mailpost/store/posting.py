@@ -89,7 +89,7 @@ class Post(Operation["Sequence[Outcome]"]):
         self.copies = copies
         self.atomic = atomic
         self.report = report
-        self.rows = len(copies) if report is None else len(copies) + 1
+        self.rows: int = len(copies) if report is None else len(copies) + report.rows
         self.digest = b""
         self.parcel: str | None = None
         self.plain: Plain | None = None
@@ -153,7 +153,7 @@ class Post(Operation["Sequence[Outcome]"]):
         self, db: apsw.Connection, values: list[object], report: Post, *, kept: bool
     ) -> Sequence[Outcome]:
         if not kept:
-            return [NOTHING_TO_REPORT]
+            return [NOTHING_TO_REPORT] * report.rows
         report.checked = self.checked
         return report.enter(db, values)
 

@@ -82,7 +82,9 @@ class Draft:
         self.envelope, self.copies, self.traits, self.atomic = envelope, copies, traits, atomic
         self.report = report
         if self.delivery.at_once:
-            self.committed = succeed([Delivered()] * (len(copies) + (report is not None)))
+            self.committed = succeed(
+                [Delivered()] * (len(copies) + len(report.copies if report else ()))
+            )
         else:
             self.committed = Deferred()
         return self.committed

@@ -82,8 +82,8 @@ def test_smtp_79_every_field() -> None:
     assert report is not None
     assert report.envelope.reverse_path is None
     assert report.envelope.trace != trace
-    assert report.copy.maildrop == 1
-    assert report.copy.postmark == b"Return-Path: <>\r\nDelivered-To: alice@example.org\r\n"
+    assert report.copies[0].maildrop == 1
+    assert report.copies[0].postmark == b"Return-Path: <>\r\nDelivered-To: alice@example.org\r\n"
     assert not report.traits.eight_bit
     assert not report.traits.utf8
     assert report.traits.final_crlf

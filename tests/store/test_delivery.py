@@ -300,7 +300,8 @@ REPORT = b"Subject: delivered\r\n\r\n"
 def commit_both(office, body, sender, *accounts, atomic=True):
     """Commit a letter and a report on it, take a turn; the outcomes."""
     copies = [Copy(getattr(account, "maildrop", account), b"") for account in accounts]
-    to = Copy(getattr(sender, "maildrop", sender), POSTMARK)
+    senders = sender if isinstance(sender, tuple) else (sender,)
+    to = tuple(Copy(getattr(one, "maildrop", one), POSTMARK) for one in senders)
     report = Report(Envelope("r1", None), to, REPORT, Traits(utf8=True))
     me = Address("me", "example.org")
     outcomes = office.draft(body).commit(
@@ -343,11 +344,27 @@ def test_a_report_for_nobody(office, bob, size):
     assert office.rows("SELECT trace FROM letter") == [("t1",)]
 
 
+def test_a_report_to_a_group(office, alice, bob):
+    """A report for several is one letter with a copy for each; one that has gone costs nobody theirs."""
+    carol = office.accounts.add("carol", "hash")
+    assert codes(commit_both(office, b"x\r\n", (alice, bob), carol)) == [250] * 3
+    assert codes(commit_both(office, b"y\r\n", (GONE, bob), carol)) == [250, 550, 250]
+    assert office.letters(alice) == [POSTMARK + REPORT]
+    assert office.letters(bob) == [POSTMARK + REPORT] * 2
+    assert office.letters(carol) == [b"x\r\n", b"y\r\n"]
+    assert office.rows("SELECT trace, copies FROM letter ORDER BY letter") == [
+        ("t1", 1),
+        ("r1", 2),
+        ("t1", 1),
+        ("r1", 1),
+    ]
+
+
 @pytest.mark.parametrize("size", [10, ROW + 1])
 def test_no_report_without_its_letter(office, alice, bob, size):
     """A letter that is not kept is not reported."""
-    outcomes = commit_both(office, b"x" * size, alice, bob, GONE)
-    assert codes(outcomes) == [451, 451, 451]
+    outcomes = commit_both(office, b"x" * size, (alice, bob), bob, GONE)
+    assert codes(outcomes) == [451] * 4
     assert office.letters(alice) == office.letters(bob) == []
     assert office.rows("SELECT count(*) FROM letter") == [(0,)]
     assert parcel_files(office) == []

@@ -59,7 +59,7 @@ def test_two_forms(office, alice, size, end):
 
 def test_a_report_has_two_forms(office, alice, bob):
     """A report whose own header has UTF-8, kept beside a letter that has none."""
-    report = Report(Envelope("r", None), Copy(alice.maildrop, POSTMARK), HEADER, UTF8)
+    report = Report(Envelope("r", None), (Copy(alice.maildrop, POSTMARK),), HEADER, UTF8)
     draft = office.draft(b"tea\r\n")
     copies = [Copy(bob.maildrop, POSTMARK)]
     draft.commit(Envelope("t", None), copies, Traits(), atomic=True, report=report)
