@@ -196,6 +196,28 @@ def test_settings_of_the_database(office):
     assert writer.pragma("auto_vacuum") == 2  # INCREMENTAL
 
 
+def test_no_statement_is_prepared_anew(office, alice):
+    """A letter comes and is collected, and again: what is bound to a statement is no reason to plan anew."""
+    prepared = []
+
+    def preparing(*what):  # SQLite asks whether it may, whenever it prepares
+        prepared.append(what)
+        return apsw.SQLITE_OK
+
+    def day():
+        office.deliver(b"one\r\n", alice)
+        office.accounts.devices_of(alice)
+        office.let_go(alice, 0)
+
+    for db in (office.store._finder, office.ledger._writer._db):
+        db.authorizer = preparing
+    day()
+    assert len(prepared) > 50
+    prepared.clear()
+    day()
+    assert prepared == []
+
+
 def test_create_where_there_is_none(tmp_path):
     """A store may be made as it is opened."""
     settings = {"clock": Clock(), "call_in_reactor": print, "defer_to_thread": execute}
