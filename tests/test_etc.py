@@ -39,7 +39,11 @@ def test_the_commented_one_is_what_init_writes():
         "mx.example.org",
         ["example.org"],
         store="sqlite:/var/lib/mailpost/mailpost.db",
-        listen=(("smtp", "tcp:25"), ("submission", "tcp:587"), ("pop3", "tcp:110")),
+        listen=(
+            ("smtp", "tcp:25", "starttls"),
+            ("submission", "tcp:587", "starttls"),
+            ("pop3", "tcp:110", "starttls"),
+        ),
     )
 
 

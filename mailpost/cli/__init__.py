@@ -19,7 +19,7 @@ from mailpost.cli.options import config_option
 __all__ = ["main"]
 
 # In the order in which a newcomer needs them.
-_COMMANDS = ("init", "user", "device", "serve", "demo")
+_COMMANDS = ("init", "user", "device", "serve", "settings", "demo")
 
 
 class Commands(click.Group):

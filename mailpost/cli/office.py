@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -29,6 +30,12 @@ def read_config() -> tuple[Path, Config]:
 
     path = config.find(click.get_current_context().find_root().obj)
     return path, config.load(path)
+
+
+def this_program() -> str:
+    """How the next command is to begin, so that it finds the same configuration."""
+    named: str | None = click.get_current_context().find_root().obj
+    return f"mailpost --config {shlex.quote(named)}" if named else "mailpost"
 
 
 @contextmanager

@@ -114,18 +114,7 @@ key = "key.pem"
 
 _EXAMPLES = """
 # More doors. To open one, take the "#" from its lines.
-
-# Encrypted from the first octet, for every machine: what mail programs look for (RFC 8314).
-#[[listen]]
-#protocol = "submission"
-#endpoint = "tcp:465"
-#tls = "implicit"
-
-#[[listen]]
-#protocol = "pop3"
-#endpoint = "tcp:995"
-#tls = "implicit"
-
+{encrypted}
 # For a mail server on this machine that hands letters over; who may connect is the file's mode.
 #[[listen]]
 #protocol = "lmtp"
@@ -151,11 +140,36 @@ _EXAMPLES = """
 #believed = 300
 """
 
-LOOPBACK = (
-    ("smtp", "tcp:2525:interface=127.0.0.1"),
-    ("submission", "tcp:1587:interface=127.0.0.1"),
-    ("pop3", "tcp:1110:interface=127.0.0.1"),
+_ENCRYPTED = """
+# Encrypted from the first octet, for every machine: what mail programs look for (RFC 8314).
+#[[listen]]
+#protocol = "submission"
+#endpoint = "tcp:465"
+#tls = "implicit"
+
+#[[listen]]
+#protocol = "pop3"
+#endpoint = "tcp:995"
+#tls = "implicit"
+"""
+
+Door = tuple[str, str, str]  # protocol, endpoint, tls
+
+LOOPBACK: tuple[Door, ...] = (
+    ("smtp", "tcp:2525:interface=127.0.0.1", "starttls"),
+    ("submission", "tcp:1587:interface=127.0.0.1", "starttls"),
+    ("pop3", "tcp:1110:interface=127.0.0.1", "starttls"),
 )
+"""For this machine alone, and without being root."""
+
+NETWORK: tuple[Door, ...] = (
+    ("smtp", "tcp:25", "starttls"),
+    ("submission", "tcp:465", "implicit"),
+    ("submission", "tcp:587", "starttls"),
+    ("pop3", "tcp:995", "implicit"),
+    ("pop3", "tcp:110", "starttls"),
+)
+"""For every machine, at the ports where mail programs and other mail servers look."""
 
 
 def render(
@@ -163,22 +177,20 @@ def render(
     domains: Sequence[str],
     *,
     store: str = "sqlite:mailpost.db",
-    listen: Sequence[tuple[str, str]] = LOOPBACK,
-    tls: bool = True,
+    listen: Sequence[Door] = LOOPBACK,
 ) -> str:
-    """Write a configuration with all its comments.
+    """Write a configuration with all its comments, for an office with a certificate beside it.
 
-    :param listen: protocol and endpoint of each listener.
-    :param tls: whether there is a certificate beside it.
+    :param listen: each listener; where none has TLS from the first octet, examples show how.
     """
+    encrypted = any(tls == "implicit" for _, _, tls in listen)
     return _TEXT.format(
         hostname=json.dumps(hostname),
         domains=json.dumps(list(domains)),
         store=json.dumps(store),
         listen="".join(
-            _LISTEN.format(protocol=one, endpoint=where, tls="starttls" if tls else "none")
-            for one, where in listen
+            _LISTEN.format(protocol=one, endpoint=where, tls=tls) for one, where, tls in listen
         ),
-        certificate=_CERTIFICATE if tls else "",
-        examples=_EXAMPLES if tls else "",
+        certificate=_CERTIFICATE,
+        examples=_EXAMPLES.format(encrypted="" if encrypted else _ENCRYPTED),
     )
