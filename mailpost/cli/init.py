@@ -77,10 +77,10 @@ def init(
             answers = _with_password(answers)
     if asking:
         click.echo()
-    file, password = _make_office(answers)
-
+    # Before the user changes: root's Python may lie where the owner cannot read.
     from mailpost.cli import first_words  # noqa: PLC0415 - --help does not need it
 
+    file, password = _make_office(answers)
     click.echo(first_words.made(file, answers, password))
     obstacle = first_words.obstacle(file)
     if obstacle and (asking or start):

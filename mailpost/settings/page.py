@@ -40,7 +40,8 @@ section.card { background: var(--card); border: 1px solid var(--line); border-to
   border-radius: 8px; padding: .9rem 1.15rem 1.1rem }
 section.card h2 { margin: 0 0 .6rem }
 .servers + p { margin-top: 1.1rem }
-dl { display: grid; grid-template-columns: max-content 1fr; align-items: baseline; gap: .3rem 1.1rem; margin: 0 }
+dl { display: grid; grid-template-columns: max-content 1fr; align-items: baseline; gap: .3rem 1.1rem;
+  margin: 0 }
 dt { color: var(--soft) }
 dd { margin: 0; overflow-wrap: anywhere }
 dd, code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .94em }
