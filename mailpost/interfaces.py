@@ -131,6 +131,21 @@ class IDowngrading(ISnapshot):
         """
 
 
+class IRemembering(ISnapshot):
+    """An open maildrop that keeps in mind which of its letters were collected, and when.
+
+    A snapshot that does not provide it is not told.
+    """
+
+    def given(marks: bytearray) -> None:
+        """These letters were given whole, whatever was let go of; told once, before :meth:`close`.
+
+        :param marks: an octet for each letter, 1 where it was given, else 0; the snapshot's from here on.
+
+        Nobody waits for it; it never raises.
+        """
+
+
 class IPieces(Interface):
     """A letter too large to be held in memory, read piece by piece."""
 

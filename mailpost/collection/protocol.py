@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from mailpost.accounts.entrance import Entrance
 from mailpost.collection.login_delay import LoginDelay
 from mailpost.connection import Connection, ConnectionFactory
-from mailpost.interfaces import IDowngrading
+from mailpost.interfaces import IDowngrading, IRemembering
 from mailpost.limits import ConnectionLimits
 from mailpost.outcome import MaildropInUse, TemporaryFailure
 from mailpost.wire import reply
@@ -240,6 +240,9 @@ class POP3Connection(Connection):
 
     def _close(self) -> None:
         if self.snapshot is not None:
+            given = self.session.given
+            if given is not None and IRemembering.providedBy(self.snapshot):
+                self.snapshot.given(given)
             self.snapshot.close()
             self.snapshot = None
 

@@ -18,6 +18,7 @@ from mailpost.store.errors import (
     StoreError,
     UnusableStore,
 )
+from mailpost.store.fetched import Fetched
 from mailpost.store.lapsing import DAY
 from mailpost.store.store import Store, create_store, open_store
 
@@ -27,6 +28,7 @@ __all__ = [
     "Device",
     "DiskFull",
     "DuplicateName",
+    "Fetched",
     "Listed",
     "ListedDevice",
     "NewerStore",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
-from mailpost.store import sql
+from mailpost.store import sql, sql_keeping
 from mailpost.store.errors import DuplicateName, NoSuchName
 from mailpost.store.writer import Operation
 
@@ -218,6 +218,7 @@ class RemoveDevice(_Singly):
         device = self.existing(db)
         db.execute(sql.REMOVE_DEVICE, (device.number,))
         db.execute(sql.REMOVE_VIEW_EXCEPTIONS, (device.view,))
+        db.execute(sql_keeping.REMOVE_FETCHED, (device.view,))
         db.execute(sql.REMOVE_VIEW, (device.view,))
         db.execute(sql.REVOKE)
         return device

@@ -103,5 +103,15 @@ STEPS: tuple[tuple[str, ...], ...] = (
         # Nearly no letter has another form; those without cost nothing here.
         "CREATE INDEX entry_plain ON entry (maildrop, number, plain) WHERE plain IS NOT NULL",
     ),
+    (
+        # What a view was given, or has let go of, and when: letters first to last of its maildrop. Runs of
+        # one view do not overlap, and each names a letter that is still there.
+        """CREATE TABLE fetched (
+            view BIGINT NOT NULL,
+            first BIGINT NOT NULL,
+            last BIGINT NOT NULL,
+            at BIGINT NOT NULL,
+            PRIMARY KEY (view, last))""",
+    ),
 )
 VERSION = len(STEPS)

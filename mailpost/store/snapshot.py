@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from mailpost.interfaces import IDowngrading
+from mailpost.interfaces import IDowngrading, IRemembering
 from mailpost.outcome import TemporaryFailure
 from mailpost.store import schema, sql
+from mailpost.store.fetched import RUNS, Note, runs_of
 from mailpost.store.pieces import Parcelled, Pieces, PlainPieces
 from mailpost.store.views import LetGo
 from mailpost.wire.downgrade import downgraded
@@ -81,14 +82,25 @@ class Room:
         self.let_go = let_go
 
 
-@implementer(IDowngrading)
+@implementer(IDowngrading, IRemembering)
 class Snapshot:
     """An open maildrop.
 
     :param view: the view it is seen through; None: through none, so nothing is locked, nor let go of.
     """
 
-    __slots__ = ("_ahead", "_maildrop", "_open", "_places", "_plain", "_room", "_view", "sizes")
+    __slots__ = (
+        "_ahead",
+        "_given",
+        "_gone",
+        "_maildrop",
+        "_open",
+        "_places",
+        "_plain",
+        "_room",
+        "_view",
+        "sizes",
+    )
 
     def __init__(self, room: Room, maildrop: int, view: int | None, places: Places) -> None:
         self._room = room
@@ -99,6 +111,8 @@ class Snapshot:
         self._ahead: dict[int, bytes] | None = None
         self._open = True
         self._plain = False
+        self._given: bytearray | None = None
+        self._gone: Sequence[int] = ()
 
     def downgrade(self) -> None:
         """From here on letters are given and counted for a peer without UTF8."""
@@ -169,17 +183,45 @@ class Snapshot:
         going = self._room.ledger.submit(LetGo(self._view, self._places, indexes))
 
         def gone(_: None) -> None:
+            self._gone = indexes
             self._room.let_go(self._maildrop)
 
         return going.addCallback(gone)
 
+    def given(self, marks: bytearray) -> None:
+        """These letters were given whole."""
+        self._given = marks
+
     def close(self) -> None:
-        """Release the lock."""
+        """Release the lock; have it noted what was collected."""
         if self._open:
             self._open = False
             self._ahead = None
             if self._view is not None:
+                self._note(self._view)
                 self._room.locks.free(self._view)
+
+    def _note(self, view: int) -> None:
+        marks, gone = self._given, self._gone
+        numbers = self._places.numbers
+        if self._places.others:  # for them it is kept, and to let go of it was to have it
+            if gone and marks is None:
+                marks = bytearray(len(numbers))
+            others = b"\1"
+        else:
+            others = b"\0"
+        if marks is None:
+            return
+        if len(gone) == len(numbers):
+            marks = bytearray(others * len(numbers))
+        else:
+            for index in gone:
+                marks[index] = others[0]
+        runs = list(runs_of(marks, numbers))
+        when = int(self._room.clock.seconds())
+        for start in range(0, len(runs), RUNS):
+            noting = self._room.ledger.submit(Note(view, runs[start : start + RUNS], when))
+            noting.addErrback(lambda _: None)  # it is taken for not collected then
 
 
 def read_ahead(

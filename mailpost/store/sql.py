@@ -49,7 +49,8 @@ POSTING = (
 # Collecting ---------------------------------------------------------------------------------------
 # Answers of many letters come as one row, for the same reason.
 LOOK = (
-    "SELECT (SELECT json_array(living, opened) FROM view WHERE view = ?),"
+    "SELECT (SELECT json_array(v.living, v.opened, EXISTS (SELECT 1 FROM view w"
+    " WHERE w.maildrop = v.maildrop AND w.view <> v.view)) FROM view v WHERE v.view = ?),"
     " (SELECT json_group_array(number) FROM exception WHERE view = ?),"
     " (SELECT json_group_object(e.number, e.uidl) FROM view v JOIN entry e ON e.maildrop = v.maildrop"
     " AND e.number > v.floor AND e.uidl IS NOT NULL WHERE v.view = ?),"

@@ -18,6 +18,7 @@ from mailpost.store.accounts import Account, Accounts
 from mailpost.store.checkpoints import Checkpoints
 from mailpost.store.delivery import Delivery
 from mailpost.store.devices import Devices
+from mailpost.store.fetched import Fetched, fetched_by
 from mailpost.store.lapsing import DAY, LAPSE
 from mailpost.store.ledger import Ledger
 from mailpost.store.locks import LockFile
@@ -113,6 +114,13 @@ class Store:
     def lately(self, account: Account) -> Lately:
         """What an account got of late, whoever has collected it; nothing can be let go of there."""
         return Lately(self._room, account.maildrop, LATELY)
+
+    def fetched_by(self, account: Account, number: int) -> list[Fetched]:
+        """Who of an account's devices has fetched a letter of its maildrop, and when. Blocks.
+
+        :param number: the letter's, as in its unique-id.
+        """
+        return self._readers.call(fetched_by, account.maildrop, number)
 
     def start(self) -> None:
         """Start what works by itself: the ledger's thread, the sweeper, the watch over logins."""

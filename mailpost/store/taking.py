@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from mailpost.store import sql
+from mailpost.store import sql, sql_keeping
 from mailpost.store.writer import Operation
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Take(Operation[Taken]):
             _among(db, sql.TAKE_ENTRIES, numbers, maildrop)
             octets = sum(octets for _, _, octets in gone)
             db.execute(sql.LESSEN, (len(gone), octets, maildrop))
+            span = (min(numbers), max(numbers))
+            db.execute(sql_keeping.FORGET_FETCHED, (maildrop, *span, maildrop))
         # Also what was below all floors that count: a view that has lapsed may list it.
         _among(db, sql.TAKE_EXCEPTIONS, numbers, maildrop)
         parcels = _take_copies(db, Counter(letter for _, letter, _ in gone))

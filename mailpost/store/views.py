@@ -32,6 +32,7 @@ class Places(NamedTuple):
     :ivar plain: by number, the octets of letters that have another form for a peer without UTF8.
     :ivar living: whether it holds letters.
     :ivar opened: when it was last noted to be open, in seconds since 1970.
+    :ivar others: whether the maildrop has other views.
     """
 
     numbers: Sequence[int]
@@ -41,6 +42,7 @@ class Places(NamedTuple):
     plain: Mapping[int, int]
     living: bool = True
     opened: int | None = None
+    others: bool = False
 
 
 def look(db: apsw.Connection, view: int, limit: int = EVERYTHING) -> Places:
@@ -49,7 +51,7 @@ def look(db: apsw.Connection, view: int, limit: int = EVERYTHING) -> Places:
     All of it is one row, of one moment: a hundred thousand letters keep no other thread from running.
     """
     state, excepted, uidls, plain, listed, octets = sql.told(db, sql.LOOK, (*[view] * 5, limit))
-    living, opened = state or (1, None)
+    living, opened, others = state or (1, None, 0)
     if excepted:
         exceptions = frozenset(excepted)
         kept = [place for place, number in enumerate(listed) if number not in exceptions]
@@ -63,6 +65,7 @@ def look(db: apsw.Connection, view: int, limit: int = EVERYTHING) -> Places:
         _by_number(plain),
         bool(living),
         opened,
+        bool(others),
     )
 
 

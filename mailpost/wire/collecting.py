@@ -40,7 +40,7 @@ class State(Enum):
 class CollectingSession(LoginSession):
     """The part of a session in which letters are handed out.
 
-    :ivar retrieved: how many letters RETR has given.
+    :ivar retrieved: how many letters RETR has given whole.
     """
 
     __slots__ = ("_lines", "_maildrop", "_pieces", "_top", "retrieved", "state")
@@ -58,11 +58,11 @@ class CollectingSession(LoginSession):
 
     def give(self, letter: bytes) -> None:
         """Answer :class:`LetterAsked` with a whole letter that ends with CRLF."""
-        self._answered(LetterAsked)
+        asked = self._answered(LetterAsked)
         if self._top is not None:
             letter, self._top = top(letter, self._top), None
         else:
-            self.retrieved += 1
+            self._retrieved(asked)
         self._say(b"+OK %d octets\r\n" % len(letter))
         self._emit(stuff(letter))
         self._emit(b".\r\n")
@@ -79,7 +79,6 @@ class CollectingSession(LoginSession):
         else:
             self._pieces = Stuffer()
             self._respond(Response(True, f"{octets} octets"))
-            self.retrieved += 1
 
     def give_piece(self, piece: bytes) -> bool:
         """Send the next octets of it; whether more of them are wanted."""
@@ -88,11 +87,23 @@ class CollectingSession(LoginSession):
         return not (isinstance(self._pieces, LinesOfTop) and self._pieces.enough)
 
     def end_pieces(self) -> None:
-        """The letter was given whole."""
+        """The letter was given whole, or as much of it as TOP asked for."""
         assert self._pieces is not None
         self._emit(self._pieces.end())
+        asked = self._answered(LetterAsked)
+        if isinstance(self._pieces, Stuffer):
+            self._retrieved(asked)
         self._pieces = None
-        self._asked = None
+
+    def _retrieved(self, asked: LetterAsked) -> None:
+        assert self._maildrop is not None
+        self.retrieved += 1
+        self._maildrop.give(asked.index)
+
+    @property
+    def given(self) -> bytearray | None:
+        """An octet for each letter, 1 where RETR has given it whole; None: no letter was."""
+        return None if self._maildrop is None else self._maildrop.given
 
     @property
     def giving(self) -> bool:

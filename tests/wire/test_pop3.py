@@ -149,6 +149,31 @@ def test_pop3_11_dots_anywhere(lines: bytes, at: list[int]) -> None:
     assert said == b"+OK %d octets\r\n%b.\r\n" % (len(letter), stuff(letter))
     assert cut.take_output() == said
     assert whole.retrieved == cut.retrieved == 1
+    assert whole.given == cut.given == b"\1"
+
+
+def test_what_was_given_whole() -> None:
+    """RETR gives a letter, once or several times; TOP does not, nor a letter that was cut short."""
+    engine = admitted(LETTERS)
+    assert engine.given is None
+    for command, pieces_of_it in (("TOP 1 1", 0), ("TOP 2 0", 2), ("RETR 3", 0), ("RETR 3", 1)):
+        engine.receive(f"{command}\r\n".encode())
+        event = engine.next_event()
+        assert isinstance(event, LetterAsked)
+        letter = LETTERS[event.index]
+        if not pieces_of_it:
+            engine.give(letter)
+            continue
+        engine.begin_pieces(len(letter))
+        engine.give_piece(letter)
+        engine.end_pieces()
+    assert engine.given == bytes(n == 2 for n in range(len(LETTERS)))
+    engine.receive(b"RETR 1\r\n")
+    engine.next_event()
+    engine.begin_pieces(len(LETTERS[0]))
+    engine.give_piece(LETTERS[0][:3])
+    assert engine.given == bytes(n == 2 for n in range(len(LETTERS)))
+    assert session().given is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,31 @@
+"""The statements about how long letters are kept: what was fetched, and when."""
+
+# Fetched ------------------------------------------------------------------------------------------
+# The runs of a view that meet first to last.
+FETCHED_THERE = (
+    "SELECT json_group_array(json_array(first, last)) FROM"
+    " (SELECT first, last FROM fetched WHERE view = ? AND last >= ? AND first <= ? ORDER BY last)"
+)
+# But not for a view that has been removed meanwhile, nor of letters that have all gone.
+ADD_FETCHED = (
+    "INSERT INTO fetched (view, first, last, at) SELECT v.column1, v.column2, v.column3, v.column4"
+    " FROM (VALUES (?,?,?,?)) AS v WHERE EXISTS (SELECT 1 FROM view w JOIN entry e"
+    " ON e.maildrop = w.maildrop AND e.number BETWEEN v.column2 AND v.column3 WHERE w.view = v.column1)"
+)
+# (maildrop, lowest, highest, maildrop): what is left of runs that met letters which are gone now.
+FORGET_FETCHED = (
+    "DELETE FROM fetched WHERE view IN (SELECT v.view FROM view v WHERE v.maildrop = ?)"
+    " AND last >= ? AND first <= ? AND NOT EXISTS (SELECT 1 FROM entry e"
+    " WHERE e.maildrop = ? AND e.number BETWEEN fetched.first AND fetched.last)"
+)
+REMOVE_FETCHED = "DELETE FROM fetched WHERE view = ?"
+REMOVE_ALL_FETCHED = "DELETE FROM fetched WHERE view IN (SELECT view FROM view WHERE maildrop = ?)"
+# Of one letter, (number, number, number, number, maildrop): each view, the device it is of, whether it holds
+# letters, whether it has let go of this one, and when it had it.
+FETCHED_BY = (
+    "SELECT d.name, v.view, v.living = (SELECT max(w.living) FROM view w WHERE w.maildrop = v.maildrop),"
+    " v.floor >= ? OR EXISTS (SELECT 1 FROM exception x WHERE x.view = v.view AND x.number = ?),"
+    " (SELECT CASE WHEN f.first <= ? THEN f.at END FROM fetched f WHERE f.view = v.view AND f.last >= ?"
+    " ORDER BY f.last LIMIT 1)"
+    " FROM view v LEFT JOIN device d ON d.view = v.view WHERE v.maildrop = ? ORDER BY v.view"
+)
