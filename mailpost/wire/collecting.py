@@ -41,9 +41,10 @@ class CollectingSession(LoginSession):
     """The part of a session in which letters are handed out.
 
     :ivar retrieved: how many letters RETR has given whole.
+    :ivar given: an octet for each letter, 1 where RETR has given it whole; None: it has given none.
     """
 
-    __slots__ = ("_lines", "_maildrop", "_pieces", "_top", "retrieved", "state")
+    __slots__ = ("_lines", "_maildrop", "_pieces", "_top", "given", "retrieved", "state")
 
     def __init__(self, max_errors: int, access: Access) -> None:
         super().__init__(max_errors, access)
@@ -53,6 +54,7 @@ class CollectingSession(LoginSession):
         self._pieces: Stuffer | LinesOfTop | None = None  # of a letter that is going out
         self.state = State.AUTHORIZATION
         self.retrieved = 0
+        self.given: bytearray | None = None  # costs an idle session nothing
 
     # For the shell --------------------------------------------------------------------------------
 
@@ -62,7 +64,8 @@ class CollectingSession(LoginSession):
         if self._top is not None:
             letter, self._top = top(letter, self._top), None
         else:
-            self._retrieved(asked)
+            self.retrieved += 1
+            (self.given or self._none_given())[asked.index] = 1
         self._say(b"+OK %d octets\r\n" % len(letter))
         self._emit(stuff(letter))
         self._emit(b".\r\n")
@@ -92,18 +95,14 @@ class CollectingSession(LoginSession):
         self._emit(self._pieces.end())
         asked = self._answered(LetterAsked)
         if isinstance(self._pieces, Stuffer):
-            self._retrieved(asked)
+            self.retrieved += 1
+            (self.given or self._none_given())[asked.index] = 1
         self._pieces = None
 
-    def _retrieved(self, asked: LetterAsked) -> None:
+    def _none_given(self) -> bytearray:
         assert self._maildrop is not None
-        self.retrieved += 1
-        self._maildrop.give(asked.index)
-
-    @property
-    def given(self) -> bytearray | None:
-        """An octet for each letter, 1 where RETR has given it whole; None: no letter was."""
-        return None if self._maildrop is None else self._maildrop.given
+        self.given = given = bytearray(self._maildrop.all_letters)
+        return given
 
     @property
     def giving(self) -> bool:

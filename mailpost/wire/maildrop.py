@@ -34,15 +34,13 @@ class MarkedMaildrop:
 
     :ivar letters: how many are not marked.
     :ivar octets: the size of those, as they will be given.
-    :ivar given: an octet for each letter, 1 where it went out whole; None: none has.
     """
 
-    __slots__ = ("_listing", "_marked", "given", "letters", "octets")
+    __slots__ = ("_listing", "_marked", "letters", "octets")
 
     def __init__(self, listing: Listing) -> None:
         self._listing = listing
         self._marked: set[int] | None = None  # None costs an idle session nothing
-        self.given: bytearray | None = None  # likewise
         self._count()
 
     def _count(self) -> None:
@@ -65,6 +63,11 @@ class MarkedMaildrop:
             return reply.POP_LETTER_DELETED
         return index
 
+    @property
+    def all_letters(self) -> int:
+        """How many there are, marked or not."""
+        return len(self._listing.sizes)
+
     def size_of(self, index: int) -> str:
         """A line of LIST."""
         return f"{index + 1} {self._listing.sizes[index]}"
@@ -81,13 +84,6 @@ class MarkedMaildrop:
             for index in range(len(self._listing.sizes))
             if index not in marked
         )
-
-    def give(self, index: int) -> None:
-        """A letter has gone out whole."""
-        given = self.given
-        if given is None:
-            given = self.given = bytearray(len(self._listing.sizes))
-        given[index] = 1
 
     def mark(self, index: int) -> None:
         """DELE."""

@@ -18,11 +18,12 @@ MAIN = "main"
 
 
 class View:
-    """What the model knows of a view: which letters it has let go of, whether it holds any."""
+    """What the model knows of a view: which letters it has let go of, and had when; whether it holds any."""
 
     def __init__(self, view, gone, opened):
         self.view = view
         self.gone = set(gone)
+        self.had = {}
         self.opened = opened
         self.living = opened is not None
 
@@ -40,7 +41,7 @@ class Maildrop(RuleBasedStateMachine):
         self.letters = {}  # number: when it arrived
         self.count = 0
         self.views = {MAIN: View(self.account.view, (), None)}
-        self.open = {}  # view's name: snapshot, and the numbers that it shows
+        self.open = {}  # view's name: snapshot, the numbers that it shows, whether there are other views
         for _ in range(16):
             self.days()  # until the clock is believed
 
@@ -116,23 +117,31 @@ class Maildrop(RuleBasedStateMachine):
         if not view.living or opened - view.opened > DAY:
             view.opened = opened
         view.living = True
-        self.open[name] = snapshot, numbers
+        self.open[name] = snapshot, numbers, len(self.views) > 1
         self.swept()
 
     @precondition(lambda self: self.open)
     @rule(data=st.data(), commit=st.booleans())
     def quit(self, data, commit):
         name = data.draw(st.sampled_from(sorted(self.open)))
-        snapshot, numbers = self.open.pop(name)
-        if numbers and commit:
-            everything = st.just(range(len(numbers)))
-            some = st.lists(st.integers(0, len(numbers) - 1), unique=True)
-            indexes = data.draw(everything | some)
-            going = snapshot.let_go(indexes)
-            self.office.turn()
-            now(going)
-            self.views[name].gone.update(numbers[index] for index in indexes)
+        snapshot, numbers, others = self.open.pop(name)
+        everything = st.just(range(len(numbers)))
+        some = st.lists(
+            st.integers(0, max(0, len(numbers) - 1)), max_size=len(numbers), unique=True
+        )
+        given = data.draw(everything | some)
+        gone = data.draw(everything | some) if commit else ()
+        if given:
+            snapshot.given(bytearray(index in given for index in range(len(numbers))))
+        going = snapshot.let_go(gone)
+        self.office.turn()
+        now(going)
         snapshot.close()
+        self.office.turn()
+        view = self.views[name]
+        view.gone.update(numbers[index] for index in gone)
+        for index in {*given, *gone} if others else {*given}.difference(gone):
+            view.had.setdefault(numbers[index], int(self.office.clock.seconds()))
         self.swept()
 
     @rule()
@@ -158,7 +167,7 @@ class Maildrop(RuleBasedStateMachine):
     @rule()
     def restart(self):
         """The office is closed and opened: sessions have ended without QUIT."""
-        for snapshot, _ in self.open.values():
+        for snapshot, _, _ in self.open.values():
             snapshot.close()
         self.open.clear()
         self.office.restart()
@@ -192,6 +201,21 @@ class Maildrop(RuleBasedStateMachine):
             " OR view NOT IN (SELECT view FROM view)"
         )
         assert orphans == [(0,)]
+
+    @invariant()
+    def what_was_collected_is_known(self):
+        names = {view.view: view for view in self.views.values()}
+        for number in self.letters:
+            told = self.office.store.fetched_by(self.account, number)
+            assert {one.view for one in told} == set(names)
+            for one in told:
+                view = names[one.view]
+                assert one.let_go == (number in view.gone)
+                assert one.holds == (view in self.holding())
+                if number in view.had or not one.let_go:
+                    assert one.when == view.had.get(number)
+        kept = max(1, len(self.letters)) * len(names)
+        assert self.office.rows("SELECT count(*) <= ? FROM fetched", kept) == [(1,)]
 
 
 TestMaildrop = Maildrop.TestCase
