@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
+from .river.office import free_ports
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -57,19 +59,13 @@ def needed(program: str) -> None:
         pytest.skip(reason)
 
 
-def free_port() -> int:
-    with socket.socket() as tried:
-        tried.bind(("127.0.0.1", 0))
-        port: int = tried.getsockname()[1]
-        return port
-
-
 class Newcomer:
     """Somebody who copies from README, in a folder that looks as it does after the installation."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ports = {port: free_port() for port in ("2525", "1587", "1110", "2424")}
+        named = ("2525", "1587", "1110", "2424")
+        self.ports = dict(zip(named, free_ports(len(named)), strict=True))
         self._servers: list[subprocess.Popen[bytes]] = []
         bin_folder = folder / ".venv" / "bin"
         bin_folder.mkdir(parents=True)
@@ -238,6 +234,7 @@ def test_several_devices(with_alice: Newcomer) -> None:
     add, listing, look, remove = (commands(block)[0] for block in blocks("Several devices"))
     needed("curl")
     with_alice.run(commands(blocks("First steps")[1])[0])
+    assert len(with_alice.collect()) == 1  # from now on the main password holds letters
     password = re.findall(r"^password: +(\S+)$", with_alice.run(add), re.MULTILINE)[0]
     delete = commands(blocks("First steps")[3])[2]
     with_alice.run(delete.replace("alice:secret", f"alice:{password}"))

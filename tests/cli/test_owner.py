@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ from mailpost.cli import failures, main, office
 SOMEBODY = 54321  # a number that nobody has a name for
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+@pytest.fixture
+def passable():
+    """A folder that everybody can reach: pytest's own are closed to others, and cleared by them."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 class Became:
@@ -94,11 +103,9 @@ def as_somebody(folder, *words):
 
 
 @needs_root
-def test_what_root_makes_is_the_owners(tmp_path):
+def test_what_root_makes_is_the_owners(passable):
     """As root in a folder of somebody's, all that is made belongs to somebody."""
-    for place in (tmp_path, *tmp_path.parents[:2]):
-        place.chmod(0o755)
-    home = tmp_path / "home"
+    home = passable / "home"
     home.mkdir()
     os.chown(home, SOMEBODY, SOMEBODY)
     config = home / "office" / "mailpost.toml"
@@ -117,16 +124,14 @@ def test_what_root_makes_is_the_owners(tmp_path):
 
 
 @needs_root
-def test_somebody_elses_office(tmp_path):
+def test_somebody_elses_office(passable):
     """Whoever may not write a store is told so in one line, with status 77 or 73."""
-    for place in (tmp_path, *tmp_path.parents[:2]):
-        place.chmod(0o755)
-    CliRunner().invoke(main, ("init", str(tmp_path / "office"), "--domain", "example.org"))
-    (tmp_path / "office").chmod(0o755)
-    done = as_somebody(tmp_path, "-c", "office/mailpost.toml", "user", "list")
+    CliRunner().invoke(main, ("init", str(passable / "office"), "--domain", "example.org"))
+    (passable / "office").chmod(0o755)
+    done = as_somebody(passable, "-c", "office/mailpost.toml", "user", "list")
     assert done.returncode == failures.NOT_PERMITTED
     assert done.stderr.startswith("mailpost: ")
     assert done.stderr.count("\n") == 1
-    done = as_somebody(tmp_path, "init", "other", "--domain", "example.org")
+    done = as_somebody(passable, "init", "other", "--domain", "example.org")
     assert done.returncode == failures.CANNOT_CREATE
     assert done.stderr == "mailpost: other cannot be made: Permission denied\n"

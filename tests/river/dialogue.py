@@ -19,9 +19,17 @@ class Dialogue:
         self.socket.settimeout(PATIENCE)
         if window:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._input = self.socket.makefile("rb", buffering=1 << 16)
+        try:
+            self.socket.connect(("127.0.0.1", port))
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def begin(self) -> None:
+        """What is said before anything else."""
 
     def __enter__(self) -> Self:
         return self
@@ -54,9 +62,13 @@ class SMTP(Dialogue):
     """A client of the SMTP port; it has read the greeting and said EHLO."""
 
     def __init__(self, port: int, *, ehlo: bool = True, window: int = 0) -> None:
+        self._ehlo = ehlo
         super().__init__(port, window=window)
+
+    def begin(self) -> None:
+        """Read the greeting; say EHLO."""
         self.greeting = self.reply()
-        if ehlo:
+        if self._ehlo:
             assert self.ask(b"EHLO client.example").startswith(b"250")
 
     def reply(self) -> bytes:
@@ -92,10 +104,14 @@ class POP3(Dialogue):
     """A client of the POP3 port; it has read the greeting."""
 
     def __init__(self, port: int, user: str | None = None, *, window: int = 0) -> None:
+        self._user = user
         super().__init__(port, window=window)
+
+    def begin(self) -> None:
+        """Read the greeting; log in, where a user is named."""
         assert self.line().startswith(b"+OK")
-        if user is not None:
-            reply = self.login(user)
+        if self._user is not None:
+            reply = self.login(self._user)
             assert reply.startswith(b"+OK"), reply
 
     def login(self, user: str, password: str = PASSWORD) -> bytes:

@@ -5,12 +5,15 @@ It listens on free ports of loopback, is waited for by asking its doors, and is 
 
 from __future__ import annotations
 
+import fcntl
 import itertools
+import os
 import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,7 +36,10 @@ PATIENCE = 30.0
 
 # Below what systems give to outgoing connections, so that no client takes an office's port.
 _PORTS = range(20_000, 32_000)
+# Whoever runs tests beside these takes none of their ports: each is an octet of this file, locked.
+_TAKEN = Path(tempfile.gettempdir(), f"mailpost-tests-{os.geteuid()}.ports").open("ab")  # noqa: SIM115
 
+_given: set[int] = set()
 _serial = itertools.count(1)
 
 _CONFIG = """\
@@ -182,16 +188,18 @@ class Office:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on."""
+    """Ports of loopback that nobody listens on, this process's own until it ends."""
     found: list[int] = []
     while len(found) < count:
         port = random.choice(_PORTS)
         with socket.socket() as tried:
             try:
+                fcntl.lockf(_TAKEN, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
                 tried.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        if port not in found:
+        if port not in _given:
+            _given.add(port)
             found.append(port)
     return found
 
