@@ -91,6 +91,7 @@ NO_ARGUMENT = Reply(501, "5.5.4", "this command takes no argument")
 NEEDS_DOMAIN = Reply(501, "5.5.4", "say who you are: a domain or an address literal")
 BAD_SENDER = Reply(501, "5.1.7", "syntax: MAIL FROM:<address>")
 BAD_RECIPIENT = Reply(501, "5.1.3", "syntax: RCPT TO:<address>")
+NOT_IMPLEMENTED = Reply(502, "5.5.1", "nobody's addresses are told here")  # RFC 5321 §4.2.4
 NO_SUCH_PARAMETER = Reply(555, "5.5.4", "parameter not known here")  # RFC 5321 §4.1.1.11
 BAD_PARAMETER = Reply(501, "5.5.4", "bad value for a parameter")
 BAD_CHUNK = Reply(501, "5.5.4", "syntax: BDAT octets [LAST]")  # RFC 3030 §2

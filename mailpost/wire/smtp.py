@@ -186,6 +186,9 @@ class SMTPServer(TransactionSession):
     def _vrfy(self, argument: str) -> Event | None:
         return self._reply(reply.CANNOT_VERIFY) if argument else self._wrong(reply.SYNTAX)
 
+    def _expn(self, argument: str) -> Event | None:  # noqa: ARG002 - the same for any list
+        return self._wrong(reply.NOT_IMPLEMENTED)
+
     def _quit(self, argument: str) -> Event | None:
         return self._wrong(reply.NO_ARGUMENT) if argument else self.end(reply.BYE, orderly=True)
 
@@ -198,6 +201,7 @@ class SMTPServer(TransactionSession):
         "NOOP": _noop,
         "QUIT": _quit,
         "VRFY": _vrfy,
+        "EXPN": _expn,
         "HELP": _help,
     }
 

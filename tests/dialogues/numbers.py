@@ -1,7 +1,8 @@
 """The behaviours that are asked for, by the numbers that dialogues and tests bear in their names.
 
 A dialogue shows number 7 when its file's name begins with ``07`` (or ``06-07``); a test does when its
-name begins with ``test_smtp_07`` or ``test_pop3_07``. ``test_numbers`` sees that none is missing.
+name begins with ``test_smtp_07`` or ``test_pop3_07``, wherever it is: what no dialogue can show (TLS, a
+load balancer) is shown by programs in ``tests/river``. ``test_numbers`` sees that none is missing.
 """
 
 SMTP = {
@@ -84,6 +85,9 @@ SMTP = {
     77: "LMTP: one reply for each recipient, in their order",
     78: "LIMITS are announced and true",
     79: "DSN: RET, ENVID, NOTIFY and ORCPT, for the office's own users",
+    80: "TLS from the first octet, as on ports 465 and 995",
+    81: "TLS 1.2 or later",
+    82: "a PROXY header before the greeting, from trusted addresses only, cut anywhere",
 }
 
 POP3 = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from .authority import CertifiedOffice
 from .office import Office
 
 if TYPE_CHECKING:
@@ -26,6 +27,13 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     yield shared
     assert shared.stop() == 0
     assert "Traceback" not in shared.log, shared.log[-_SHOWN:]
+
+
+@pytest.fixture(scope="session")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CertifiedOffice]:
+    """An office with every kind of TLS, and a certificate that an authority has signed."""
+    with CertifiedOffice(tmp_path_factory.mktemp("certified") / "office").opened() as shared:
+        yield shared
 
 
 @pytest.fixture

@@ -16,14 +16,19 @@ Program = Callable[[str, str], str]
 """Finds a program by its name and the package it is in: see the fixture of this name."""
 
 
-def run(*command: str, home: Path, typed: bytes = b"", status: int = 0) -> bytes:
-    """Run a program; what it printed, after its exit status was what it should be."""
+def run(
+    *command: str, home: Path, typed: bytes = b"", status: int = 0, patience: float = PATIENCE
+) -> bytes:
+    """Run a program; what it printed, after its exit status was what it should be.
+
+    :param patience: seconds after which it is ended, and that is a failure.
+    """
     ended = subprocess.run(
         command,
         input=typed,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=PATIENCE,
+        timeout=patience,
         check=False,
         cwd=home,
         env={**os.environ, "HOME": str(home), "LC_ALL": "C.UTF-8"},
