@@ -36,7 +36,7 @@ from mailpost.wire.sasl import Checks, TokenTerms
 from mailpost.wire.session import Event, OutputWaiting, SessionEnded
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from mailpost.guard import Guard
 
@@ -87,7 +87,7 @@ class Connection(Protocol):
         raise NotImplementedError
 
     def turn_away(self) -> SessionEnded:
-        """Say that the peer is banned, and end the session before its greeting."""
+        """Say that the peer is banned, and end the session, before its greeting or in the midst of it."""
         raise NotImplementedError
 
     def close_down(self) -> SessionEnded:
@@ -291,10 +291,17 @@ class Connection(Protocol):
 
     def revoked(self) -> None:
         """The login was taken away: end now; whatever is under way is broken off."""
+        self._end_now(self.turn_out)
+
+    def turned_away(self) -> None:
+        """The peer was banned by hand: likewise."""
+        self._end_now(self.turn_away)
+
+    def _end_now(self, say_why: Callable[[], SessionEnded]) -> None:
         if self.session.asked is not None:
             self.cut_off()
         elif not self.session.closed:
-            self.end(self.turn_out())
+            self.end(say_why())
 
     def silent(self) -> None:
         """Nothing was heard for too long."""
@@ -378,8 +385,18 @@ class ConnectionFactory(Factory):
         raise NotImplementedError
 
     def banned(self, peer: str) -> bool:
-        """Whether a peer is banned for its wrong logins."""
+        """Whether a peer is banned."""
         return self.guard is not None and self.guard.banned(peer)
+
+    def turn_away(self) -> int:
+        """End the sessions of whoever is banned by hand; how many those were."""
+        guard = self.guard
+        assert guard is not None
+        bans = [(one, guard.ban_on(one.peer)) for one in self.connections]
+        ending = [one for one, ban in bans if ban is not None and ban.by_hand]
+        for connection in ending:
+            connection.turned_away()
+        return len(ending)
 
     def arrive(self, connection: Connection) -> bool:
         """Whether this one may stay."""

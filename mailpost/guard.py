@@ -1,7 +1,8 @@
 """The guard before the logins: whoever guesses passwords is slowed down, then banned for a while.
 
-The rooms ask it when a connection comes and around every login. It keeps all in memory, under digests
-that are keyed for this process, so it holds no password and no name; and all it keeps is bounded.
+The rooms ask it when a connection comes and around every login. What it counts it keeps in memory, under
+digests that are keyed for this process, so it holds no password and no name; and all it keeps is bounded.
+Bans alone are there in the clear, and outlive the process: the owner sees and lifts them (``mailpost ban``).
 
 **What is counted.** Distinct guesses, each a name and a password, for each :func:`neighbourhood`. A
 mail program with an outdated password offers the same one every five minutes for weeks: that is one
@@ -26,15 +27,18 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from hashlib import blake2b
-from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import TYPE_CHECKING, TypeVar
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 from twisted.logger import Logger
 
+from mailpost.bans import Address, Ban, Bans, Network, address_of, named
 from mailpost.limits import is_loopback, neighbourhood
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twisted.internet.interfaces import IReactorTime
 
 _log = Logger(namespace="mailpost.guard")
@@ -42,8 +46,7 @@ _log = Logger(namespace="mailpost.guard")
 _DIGEST = 16
 _MOST_DOUBLINGS = 32
 
-Network = IPv4Network | IPv6Network
-Value = TypeVar("Value")
+WRONG_LOGINS = "wrong logins"  # the reason of the guard's own bans
 
 
 @frozen
@@ -54,7 +57,7 @@ class GuardRules:
     :ivar free: wrong guesses of a neighbourhood whose answers come at once.
     :ivar longest_delay: seconds that an answer is held back at most; before that they double, from 1.
     :ivar guesses: distinct wrong guesses of a neighbourhood within the window that get it banned.
-    :ivar ban: seconds that a ban lasts.
+    :ivar ban: seconds that a ban lasts; 0: nobody is banned.
     :ivar name_free: neighbourhoods that may guess wrongly at one name before it is guarded.
     :ivar name_delay: seconds that a login to a guarded name is held back at most, from 1 likewise.
     :ivar known: seconds for which a neighbourhood stays known after a right login.
@@ -95,33 +98,40 @@ class _Recent(OrderedDict[bytes, float]):
 class Guard:
     """Counts wrong logins, and says who has to wait and who may not come.
 
-    :param clock: its ``seconds()`` are taken.
+    :param clock: its ``seconds()`` are taken, for the time of day as well.
+    :param keep: told each ban that the guard makes; None: it is kept in memory alone.
+    :ivar bans: those in force, the owner's too.
     """
 
-    def __init__(self, clock: IReactorTime, rules: GuardRules | None = None) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        rules: GuardRules | None = None,
+        keep: Callable[[Ban], object] | None = None,
+    ) -> None:
         self._clock = clock
         self._rules = rules or GuardRules()
+        self._keep = keep
+        self.bans = Bans(self._rules.room)
         self._key = os.urandom(32)
         self._guesses: OrderedDict[bytes, _Recent] = OrderedDict()  # by neighbourhood
         self._guessers: OrderedDict[bytes, _Recent] = OrderedDict()  # by name
         self._known: OrderedDict[bytes, _Recent] = OrderedDict()  # by name
-        self._bans: OrderedDict[bytes, float] = OrderedDict()  # by neighbourhood: until when
 
     def banned(self, peer: str) -> bool:
         """Whether a peer may not come, or log in, just now. Loopback and the allowed always may.
 
         :param peer: an IP address; ``""`` for a peer without one.
         """
-        if not self._bans or self._exempt(peer):
-            return False
-        place = self._digest(neighbourhood(peer))
-        until = self._bans.get(place)
-        if until is None:
-            return False
-        if until <= self._clock.seconds():
-            del self._bans[place]
-            return False
-        return True
+        return self.ban_on(peer) is not None
+
+    def ban_on(self, peer: str) -> Ban | None:
+        """The ban that a peer comes under; None: it may come."""
+        if not self.bans or is_loopback(peer):
+            return None
+        address = address_of(peer)
+        found = self.bans.on(address, self._clock.seconds())
+        return None if found is None or self._allowed(address) else found
 
     def slow(self, peer: str, name: str) -> float:
         """Seconds to wait before the password of a login is looked at, however right it may be.
@@ -164,17 +174,9 @@ class Guard:
         guesses.forget_until(now - rules.window)
         guesses.see(account + self._digest(password, account), now, rules.guesses)
         count = len(guesses)
-        if count >= rules.guesses:
+        if count >= rules.guesses and rules.ban:
             del self._guesses[place]
-            self._bans[place] = now + rules.ban
-            if len(self._bans) > rules.room:
-                self._bans.popitem(last=False)
-            _log.warn(
-                "{peer} is banned for {seconds:.0f} s: {count} wrong logins",
-                peer=near,
-                seconds=rules.ban,
-                count=count,
-            )
+            self._ban(Ban(ip_network(near), now + rules.ban, now, WRONG_LOGINS, False, count))
             return rules.longest_delay
         return _growing(count - rules.free, rules.longest_delay)
 
@@ -199,13 +201,23 @@ class Guard:
     @property
     def sizes(self) -> tuple[int, int, int, int]:
         """How many are remembered: neighbourhoods that guess, names guessed at, names known, bans."""
-        return len(self._guesses), len(self._guessers), len(self._known), len(self._bans)
+        return len(self._guesses), len(self._guessers), len(self._known), len(self.bans)
+
+    def _ban(self, ban: Ban) -> None:
+        self.bans.add(ban)
+        _log.warn(
+            "{peer} is banned for {seconds:.0f} s: {count} wrong logins",
+            peer=named(ban.network),
+            seconds=self._rules.ban,
+            count=ban.guesses,
+        )
+        if self._keep is not None:
+            self._keep(ban)
 
     def _exempt(self, peer: str) -> bool:
-        if is_loopback(peer):
-            return True
-        address = ip_address(peer)
-        address = getattr(address, "ipv4_mapped", None) or address
+        return is_loopback(peer) or self._allowed(address_of(peer))
+
+    def _allowed(self, address: Address) -> bool:
         return address.is_loopback or any(address in network for network in self._rules.allow)
 
     def _digest(self, what: str | bytes, more: bytes = b"") -> bytes:

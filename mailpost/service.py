@@ -177,7 +177,8 @@ class PostOffice(Service):
         portal = self._portal or make_portal(
             store, config.office, in_thread, self._checkers, self._token_checker()
         )
-        guard = Guard(reactor, GuardRules(**config.guard.model_dump()))
+        guard = Guard(reactor, GuardRules(**config.guard.model_dump()), store.bans.keep)
+        store.bans.fill(guard.bans, lambda: self._turn_away(guard))
         limits = ConnectionLimits(
             config.limits.connections,
             config.limits.connections_per_address,
@@ -192,6 +193,16 @@ class PostOffice(Service):
             room.guard = guard
             door.open_to(room, self._tls if door.listen.tls != "none" else None, reactor)
             _log.info("{protocol} on {where}", protocol=door.listen.protocol, where=door.where)
+
+    def _turn_away(self, guard: Guard) -> None:
+        """The owner has changed the bans: whoever is banned by hand now has to go."""
+        rooms = [door.room for door in self.doors if door.room is not None]
+        ended = sum(room.turn_away() for room in rooms)
+        _log.info(
+            "bans were changed by hand: {count} are in force, {ended} sessions were ended",
+            count=len(guard.bans),
+            ended=ended,
+        )
 
     def _token_checker(self) -> IntrospectionChecker | None:
         oauth, domains = self._config.oauth, frozenset(self._config.office.domains)

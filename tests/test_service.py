@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 
 from mailpost.accounts.passwords import encode
+from mailpost.bans import Ban
 from mailpost.config import Config, load
 from mailpost.service import STOP_SECONDS, PostOffice
 from mailpost.store import create_store, open_store
@@ -187,6 +189,53 @@ def test_the_configuration_counts(house: House) -> None:
     assert reader.heard().startswith(b"+OK")
     pass_time(house.reactor, 10)
     assert reader.heard().startswith(b"-ERR nothing heard")
+
+
+def test_who_is_banned_by_hand_is_out(house: House, config: Config, log: Logbook) -> None:
+    """Within a second, at every door; others stay. When the ban is lifted they come again."""
+    here = [house.peer(2525, "192.0.2.1"), house.peer(1100, "192.0.2.1")]
+    others = [house.peer(2525, "198.51.100.1"), house.peer(1100)]
+    for peer in here + others:
+        peer.heard()
+    shell = open_store(
+        config.office.database,
+        clock=house.reactor,
+        call_in_reactor=house.reactor.callFromThread,
+        defer_to_thread=lambda *_: None,
+    )
+    network = ip_network("192.0.2.0/24")
+    shell.bans.add(Ban(network, None, house.reactor.seconds(), "spam", by_hand=True))
+    pass_time(house.reactor, 1)
+    assert here[0].heard() == b"421 4.7.0 your address is banned for now, try again later\r\n"
+    assert here[1].heard() == b"-ERR [SYS/TEMP] your address is banned for now, try again later\r\n"
+    assert not any(peer.connected for peer in here)
+    assert all(peer.connected for peer in others)
+    assert log.lines("bans were") == [
+        "bans were changed by hand: 1 are in force, 2 sessions were ended"
+    ]
+    assert house.peer(2525, "192.0.2.2").heard().startswith(b"421 4.7.0 your address is banned")
+    assert house.peer(1100, "192.0.2.2").heard().startswith(b"-ERR [SYS/TEMP] your address is")
+    shell.bans.remove(network)
+    shell.close()
+    pass_time(house.reactor, 1)
+    assert house.peer(2525, "192.0.2.2").heard().startswith(b"220 ")
+
+
+def test_the_guard_s_bans_are_kept(config: Config, log: Logbook) -> None:
+    """An office that was closed and opened knows them."""
+    for wrong in range(2):
+        house = House(config)
+        house.start()
+        peer = house.peer(1100, "192.0.2.1")
+        if not wrong:
+            guard = house.office.doors[0].room.guard  # type: ignore[union-attr]
+            assert guard is not None
+            for number in range(30):
+                guard.wrong("192.0.2.1", "alice", b"%d" % number)
+            peer = house.peer(1100, "192.0.2.1")
+        assert peer.heard().startswith(b"-ERR [SYS/TEMP] your address is banned")
+        house.stop()
+    assert log.lines("192.0.2.1 is banned for 3600 s: 30 wrong logins")
 
 
 def test_nobody_is_let_in_before_the_office_is_open(config: Config) -> None:

@@ -12,8 +12,8 @@ import click
 
 FAILED = 1
 WRONG_USAGE = 2
-BAD_DATA = 65  # EX_DATAERR: a name or a password that cannot be
-NO_USER = 67  # EX_NOUSER
+BAD_DATA = 65  # EX_DATAERR: a name, a password or an address that cannot be
+NO_USER = 67  # EX_NOUSER: no such account, device or ban
 UNAVAILABLE = 69  # EX_UNAVAILABLE: a port cannot be had
 CANNOT_CREATE = 73  # EX_CANTCREAT
 TRY_LATER = 75  # EX_TEMPFAIL
@@ -57,13 +57,15 @@ def _of_the_store(error: Exception) -> Failed | None:
     import apsw  # noqa: PLC0415 - as above
 
     from mailpost.outcome import MaildropInUse, TemporaryFailure  # noqa: PLC0415 - as above
-    from mailpost.store import DuplicateName, NoSuchName, StoreError  # noqa: PLC0415
+    from mailpost.store import DuplicateName, NoSuchBan, NoSuchName, StoreError  # noqa: PLC0415
 
     text = str(error)
     if isinstance(error, DuplicateName):
         return Failed(BAD_DATA, text)
     if isinstance(error, NoSuchName):
         return Failed(NO_USER, f"{text}; see them all: mailpost user list")
+    if isinstance(error, NoSuchBan):
+        return Failed(NO_USER, f"{text}; see who is: mailpost ban list")
     if isinstance(error, StoreError):
         status = NOT_PERMITTED if "this user" in text else BAD_CONFIG
         return Failed(status, text)

@@ -9,6 +9,7 @@
      +-- UnusableStore            folder, file system or library will not do
      +-- DuplicateName            an account of this name exists
      +-- NoSuchName               no account of this name exists
+     +-- NoSuchBan                this network is not banned
     TemporaryFailure              (mailpost.outcome) it should work, and does not just now
      +-- DiskFull                 there is no room to write
      +-- InDoubt                  a write failed; after a crash it might be found done all the same
@@ -45,6 +46,10 @@ class DuplicateName(StoreError):  # noqa: N818
 
 class NoSuchName(StoreError):  # noqa: N818
     """There is no account of this name."""
+
+
+class NoSuchBan(StoreError):  # noqa: N818
+    """This very network is not banned."""
 
 
 class DiskFull(TemporaryFailure):

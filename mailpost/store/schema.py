@@ -113,5 +113,15 @@ STEPS: tuple[tuple[str, ...], ...] = (
             at BIGINT NOT NULL,
             PRIMARY KEY (view, last))""",
     ),
+    (
+        # Who may not come. until: NULL is for ever. guesses: the wrong logins that led to it.
+        """CREATE TABLE ban (
+            network TEXT PRIMARY KEY,
+            until BIGINT,
+            made BIGINT NOT NULL,
+            reason TEXT NOT NULL,
+            by_hand SMALLINT NOT NULL,
+            guesses BIGINT NOT NULL)""",
+    ),
 )
 VERSION = len(STEPS)

@@ -201,8 +201,7 @@ ALL_DEVICES = (
     " FROM device d JOIN account a ON a.account = d.account JOIN view v ON v.view = d.view"
     " ORDER BY a.name, d.device"
 )
-# Whether logins that were good are good no longer: a number that grows.
-REVOKED = "SELECT value FROM office WHERE name = 'revoked'"
+# Whether logins that were good are good no longer: see mailpost.store.changes.
 REVOKE = (
     "INSERT INTO office (name, value) VALUES ('revoked', '1')"
     " ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(office.value AS BIGINT) + 1 AS TEXT)"

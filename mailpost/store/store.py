@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mailpost.store.accounts import Account, Accounts
+from mailpost.store.bans import KeptBans
+from mailpost.store.changes import REVOKED, Changes
 from mailpost.store.checkpoints import Checkpoints
 from mailpost.store.delivery import Delivery
 from mailpost.store.devices import Devices
@@ -49,6 +51,7 @@ class Store:
     :ivar devices: what each account's devices are.
     :ivar delivery: takes letters in.
     :ivar logins: ends sessions whose login is taken away.
+    :ivar bans: who may not come.
     :ivar secret: 32 octets that key the office's digests, the same in all its processes and for good.
     :ivar iterations: the count of SCRAM, the same for everybody and for good.
     """
@@ -80,6 +83,8 @@ class Store:
         self.space = Space(path.parent, clock, reserve)
         self.accounts = Accounts(self._finder, self._readers, self.ledger, self._locks)
         self.devices = Devices(self._readers, self.ledger, clock)
+        self._changes = Changes(self._finder, clock)
+        self.bans = KeptBans(self._finder, self.ledger, clock, self._changes)
         self.delivery = Delivery(self.ledger, self._parcels, self.space, clock, defer_to_thread)
         self.sweeper = Sweeper(
             clock=clock,
@@ -91,7 +96,8 @@ class Store:
             in_thread=defer_to_thread,
             lapse=lapse,
         )
-        self.logins = Logins(self._finder, clock, self.sweeper.search)
+        self.logins = Logins(self._finder, self.sweeper.search)
+        self._changes.follow(REVOKED, self.logins.look)
         self._room = Room(
             clock=clock,
             epoch=office["epoch"],
@@ -123,14 +129,15 @@ class Store:
         return self._readers.call(fetched_by, account.maildrop, number)
 
     def start(self) -> None:
-        """Start what works by itself: the ledger's thread, the sweeper, the watch over logins."""
+        """Start what works by itself: the ledger's thread, the sweeper, the look at what has changed."""
         self.ledger.start()
         self.sweeper.start()
-        self.logins.start()
+        self._changes.start()
 
     def close(self) -> None:
         """Write what was accepted, then close everything. Blocks. Harmless when repeated."""
-        self.logins.stop()
+        self._changes.stop()
+        self.bans.stop()
         self.sweeper.stop()
         self.ledger.close()
         self._readers.close()

@@ -3,7 +3,8 @@
 A session's QUIT moves a cursor, no more; what it left below is taken away here, in small slices through
 the ledger, so that no letter waits long behind one. Then unused pages of the database go back to the
 system, except for some that the next letters will fill. What another process, a crash or ``mailpost
-user remove`` left is looked for at the start and once an hour, and so are views that have lapsed.
+user remove`` left is looked for at the start and once an hour, and so are views that have lapsed, and bans
+that are over.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from twisted.logger import Logger
 
 from mailpost.outcome import TemporaryFailure
 from mailpost.store import sql
+from mailpost.store.bans import Forget
 from mailpost.store.lapsing import LAPSE, Lapse
 from mailpost.store.taking import GiveBack, Take
 
@@ -136,7 +138,9 @@ class Sweeper:
         self.search()
 
     async def _look(self) -> None:
-        await self._ledger.submit(Lapse(int(self._clock.seconds()), self._lapse))
+        now = int(self._clock.seconds())
+        await self._ledger.submit(Lapse(now, self._lapse))
+        await self._ledger.submit(Forget(now))
         await self._in_thread(self.remove_orphans)
         self._littered.update(await self._readers.defer(_littered))
         await self._sweep()

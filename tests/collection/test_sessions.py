@@ -198,7 +198,7 @@ def test_who_is_banned() -> None:
     guard = office.factory.guard = Guard(office.clock, GuardRules(guesses=1))
     guard.wrong("192.0.2.1", "alice", b"1")
     banned = office.peer(inside=False)
-    assert banned.heard().startswith(b"-ERR [SYS/TEMP] too many wrong logins from your address")
+    assert banned.heard().startswith(b"-ERR [SYS/TEMP] your address is banned for now")
     assert not banned.connected
 
 

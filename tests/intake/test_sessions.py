@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 import pytest
 from twisted.internet.defer import Deferred
 
+from mailpost.bans import Ban
 from mailpost.envelope import Destination
 from mailpost.guard import Guard, GuardRules
 from mailpost.intake.protocol import IDLE_SECONDS, new_trace
@@ -214,12 +216,47 @@ def test_who_is_banned() -> None:
     for password in (b"1", b"2"):
         guard.wrong("192.0.2.1", "alice", password)
     banned = office.peer(greeted=False)
-    assert banned.heard().startswith(b"421 4.7.0 too many wrong logins from your address")
+    assert banned.heard().startswith(b"421 4.7.0 your address is banned for now")
     assert not banned.connected
     assert before.connected
     office.peer("192.0.2.2")
     pass_time(office.clock, 60)
     office.peer()
+
+
+def by_hand(office: Office, network: str) -> int:
+    """The owner bans a network; how many sessions that ends."""
+    guard = office.factory.guard = Guard(office.clock)
+    guard.bans.add(Ban(ip_network(network), None, office.clock.seconds(), "", by_hand=True))
+    return office.factory.turn_away()
+
+
+def test_who_is_banned_in_the_midst_of_it() -> None:
+    """421 whatever was going on; what was not confirmed has not happened. Another's session goes on."""
+    office = Office()
+    peer, other = office.peer(), office.peer("198.51.100.1")
+    peer.ask(ENVELOPE + b"DATA\r\n")
+    peer.ask(b"half a let")
+    assert by_hand(office, "192.0.2.0/24") == 1
+    assert peer.heard().startswith(b"421 4.7.0 your address is banned for now")
+    assert not peer.connected
+    assert office.delivery.drafts[0].aborted
+    assert other.ask(b"NOOP\r\n").startswith(b"250 ")
+
+
+def test_who_is_banned_while_an_answer_is_waited_for() -> None:
+    """The connection is cut; a letter that is being written is kept, and nobody hears of it."""
+    office = Office()
+    office.delivery.at_once = False
+    peer = office.peer()
+    peer.ask(ENVELOPE + b"DATA\r\n")
+    peer.ask(b"A: 1\r\n\r\n.\r\n")
+    assert by_hand(office, "192.0.2.1") == 1
+    assert not peer.connected
+    assert peer.heard() == b""
+    committed = office.delivery.drafts[0].committed
+    assert committed is not None
+    committed.callback([Delivered()])
 
 
 def test_an_ipv4_peer_at_a_socket_for_both() -> None:

@@ -24,7 +24,7 @@ class Session:
 @pytest.fixture
 def office(tmp_path):
     office = Office(tmp_path / "mail.db")
-    office.store.logins.start()
+    office.store._changes.start()
     yield office
     office.store.close()
 
