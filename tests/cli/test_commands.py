@@ -28,6 +28,10 @@ COMMANDS = [
     ("user", "list"),
     ("user", "passwd"),
     ("user", "remove"),
+    ("ban",),
+    ("ban", "list"),
+    ("ban", "add"),
+    ("ban", "remove"),
     ("serve",),
 ]
 
@@ -38,7 +42,7 @@ def test_help(words):
     told = run(*words, "--help")
     assert told.exit_code == 0
     assert "Usage: mailpost" in told.stdout
-    if words != ("user",):
+    if words not in {("user",), ("ban",)}:
         assert "Examples:\n  mailpost " in told.stdout.replace("    mailpost", "  mailpost")
 
 
