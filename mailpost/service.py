@@ -14,10 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
-from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults, maybeDeferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
@@ -25,11 +22,10 @@ from twisted.python.threadpool import ThreadPool
 from mailpost.accounts.portal import make_portal
 from mailpost.accounts.tokens import make_checker
 from mailpost.collection import POP3Factory
-from mailpost.connection import Security
+from mailpost.doors import Door
 from mailpost.guard import Guard, GuardRules
 from mailpost.intake import LMTPFactory, SMTPFactory, SubmissionFactory
 from mailpost.limits import ConnectionLimits
-from mailpost.proxied import ProxiedFactory
 from mailpost.sorting.local import LocalSorter
 from mailpost.store import DAY, Store, open_store
 from mailpost.tls import CertificateFiles, ServerTLS
@@ -40,11 +36,10 @@ if TYPE_CHECKING:
 
     from twisted.cred.checkers import ICredentialsChecker
     from twisted.cred.portal import Portal
-    from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IReactorTime
     from twisted.python.failure import Failure
 
     from mailpost.accounts.tokens import IntrospectionChecker
-    from mailpost.config import Config, Listen
+    from mailpost.config import Config
     from mailpost.connection import ConnectionFactory
 
 _log = Logger(namespace="mailpost.service")
@@ -60,45 +55,6 @@ LARGE_BLOCK = 1 << 20
 
 _M_MMAP_THRESHOLD = -3  # malloc.h
 _THREADS = 8
-
-
-class Door(Factory):
-    """One listener: open to the network before the room behind it is ready.
-
-    Ports below 1024 are bound while the process is still root, and the store is opened when it is no
-    longer; nobody is let in before the reactor runs, and then :attr:`room` is there.
-    """
-
-    noisy = False
-
-    def __init__(self, listen: Listen) -> None:
-        self.listen = listen
-        self.room: ConnectionFactory | None = None
-        self.port: IListeningPort | None = None
-        self._way_in: IProtocolFactory | None = None
-
-    def open_to(self, room: ConnectionFactory, tls: ServerTLS | None, clock: IReactorTime) -> None:
-        """Lead to a room: past a proxy's header and through TLS, where the configuration says so."""
-        listen = self.listen
-        room.security = Security(tls, listen.tls == "implicit", listen.cleartext)
-        way_in: IProtocolFactory = room
-        if tls is not None and listen.tls == "implicit":
-            way_in = tls.wrap(room)
-        if listen.proxy:
-            way_in = ProxiedFactory(way_in, listen.proxy, clock)
-        self.room, self._way_in = room, way_in
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        """A connection in the room behind."""
-        return None if self._way_in is None else self._way_in.buildProtocol(addr)  # type: ignore[arg-type]
-
-    @property
-    def where(self) -> str:
-        """The address it listens at, as a person writes it."""
-        host: object = None if self.port is None else self.port.getHost()
-        if isinstance(host, IPv4Address | IPv6Address):
-            return f"[{host.host}]:{host.port}" if ":" in host.host else f"{host.host}:{host.port}"
-        return self.listen.endpoint
 
 
 class PostOffice(Service):
@@ -137,7 +93,7 @@ class PostOffice(Service):
 
     def privilegedStartService(self) -> None:
         """Bind the ports, perhaps still as root."""
-        self._binding = [self._bind(door) for door in self.doors]
+        self._binding = [door.bind(self._reactor) for door in self.doors]
 
     def startService(self) -> None:
         """Open the store, join the rooms, let people in."""
@@ -148,15 +104,6 @@ class PostOffice(Service):
         bound.addCallback(lambda _: self._open())
         bound.addErrback(_cause)
         bound.addCallbacks(lambda _: self.opened.callback(None), self.opened.errback)
-
-    def _bind(self, door: Door) -> Deferred[None]:
-        def bound(port: IListeningPort) -> None:
-            door.port = port
-
-        listening: Deferred[IListeningPort] = serverFromString(
-            self._reactor, door.listen.description
-        ).listen(door)
-        return listening.addCallback(bound)
 
     def _open(self) -> None:
         """Join the rooms, from the store up."""
@@ -253,8 +200,7 @@ class PostOffice(Service):
         return Deferred.fromCoroutine(self._close())
 
     async def _close(self) -> None:
-        ports = [door.port for door in self.doors if door.port is not None]
-        await DeferredList([maybeDeferred(port.stopListening) for port in ports])
+        await DeferredList([door.close() for door in self.doors])
         rooms = [door.room for door in self.doors if door.room is not None]
         ended = DeferredList([room.shut_down() for room in rooms])
         cut_off = self._reactor.callLater(STOP_SECONDS, _cut_off, rooms)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.logger import LogEvent
 
-    from mailpost.service import Door
+    from mailpost.doors import Door
 
 DOMAIN = "example.org"
 HOSTNAME = f"mail.{DOMAIN}"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mailpost.config import Config, Listen
-    from mailpost.service import Door
+    from mailpost.doors import Door
 
 _SHOWN = 5
 _SEND = (

@@ -1,0 +1,93 @@
+"""Doors: what listens, from before the room behind it is ready until the office closes.
+
+Ports below 1024 are bound while the process is still root, and the store is opened when it is no longer;
+nobody is let in before the reactor runs, and then the room is there. Where several processes serve one
+office, another one binds: a door adopts the port then.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.protocol import Factory
+
+from mailpost.connection import Security
+from mailpost.proxied import ProxiedFactory
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IReactorTime
+
+    from mailpost.config import Listen
+    from mailpost.connection import ConnectionFactory
+    from mailpost.tls import ServerTLS
+
+
+class Door(Factory):
+    """One listener of the configuration.
+
+    :ivar port: what it listens at; None: it does not yet.
+    :ivar room: the factory of its connections; None: nobody is let in.
+    """
+
+    noisy = False
+
+    def __init__(self, listen: Listen) -> None:
+        self.listen = listen
+        self.room: ConnectionFactory | None = None
+        self.port: IListeningPort | None = None
+        self._way_in: IProtocolFactory | None = None
+
+    def bind(self, reactor: Any) -> Deferred[None]:
+        """Listen where the configuration says; fails with CannotListenError."""
+
+        def bound(port: IListeningPort) -> None:
+            self.port = port
+
+        endpoint = serverFromString(reactor, self.listen.description)
+        listening: Deferred[IListeningPort] = endpoint.listen(self)
+        return listening.addCallback(bound)
+
+    def adopt(self, reactor: Any, descriptor: int) -> None:
+        """Listen at a port that another process has bound.
+
+        :param descriptor: inherited from it, and closed here.
+        """
+        with socket.socket(fileno=descriptor) as inherited:
+            self.port = reactor.adoptStreamPort(descriptor, inherited.family, self)
+
+    def hold(self) -> int:
+        """Keep the port for other processes, and let nobody in here; its descriptor."""
+        self.port.stopReading()  # type: ignore[union-attr]  # every port of a stream is read from
+        return int(self.port.fileno())  # type: ignore[union-attr]
+
+    def close(self) -> Deferred[object]:
+        """Listen no longer. Harmless when repeated."""
+        port, self.port = self.port, None
+        return succeed(None) if port is None else maybeDeferred(port.stopListening)
+
+    def open_to(self, room: ConnectionFactory, tls: ServerTLS | None, clock: IReactorTime) -> None:
+        """Lead to a room: past a proxy's header and through TLS, where the configuration says so."""
+        listen = self.listen
+        room.security = Security(tls, listen.tls == "implicit", listen.cleartext)
+        way_in: IProtocolFactory = room
+        if tls is not None and listen.tls == "implicit":
+            way_in = tls.wrap(room)
+        if listen.proxy:
+            way_in = ProxiedFactory(way_in, listen.proxy, clock)
+        self.room, self._way_in = room, way_in
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """A connection in the room behind."""
+        return None if self._way_in is None else self._way_in.buildProtocol(addr)  # type: ignore[arg-type]
+
+    @property
+    def where(self) -> str:
+        """The address it listens at, as a person writes it."""
+        host: object = None if self.port is None else self.port.getHost()
+        if isinstance(host, IPv4Address | IPv6Address):
+            return f"[{host.host}]:{host.port}" if ":" in host.host else f"{host.host}:{host.port}"
+        return self.listen.endpoint
