@@ -1,8 +1,11 @@
 """The form of a letter for a POP3 client that did not say UTF8, and its size (RFC 6856 §2).
 
-A letter with UTF-8 in its header is measured once, when it is committed, in a thread: LIST must tell what
+A letter with UTF-8 in its headers is measured once, when it is committed, in a thread: LIST must tell what
 RETR will give, and opening a maildrop must not read letters. The form itself is made when it is
 fetched. The postmark and the body are downgraded each for itself, since one body has many postmarks.
+
+Whoever changes what :mod:`mailpost.wire.downgrade` makes of a letter adds a step to the schema that forgets
+the sizes taken before.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mailpost.store.pieces import PIECE
 from mailpost.wire.downgrade import Downgrader, downgraded
+from mailpost.wire.mime import may_have_more
 
 if TYPE_CHECKING:
     from mailpost.envelope import Traits
@@ -37,7 +41,10 @@ class Plain(NamedTuple):
 
 def concerned(traits: Traits, body: bytes) -> bool:
     """Whether a body in memory is to be measured: nearly none is, so that nearly none goes to a thread."""
-    return traits.utf8 or (traits.eight_bit and not body.partition(b"\r\n\r\n")[0].isascii())
+    if traits.utf8 or not traits.eight_bit:
+        return traits.utf8
+    header = body.partition(b"\r\n\r\n")[0]
+    return not header.isascii() or may_have_more(header, body)
 
 
 def of_body(body: bytes, extra: int) -> Plain:
@@ -52,7 +59,7 @@ def of_body(body: bytes, extra: int) -> Plain:
 
 
 def of_parcel(parcels: Parcels, name: str, extra: int) -> Plain:
-    """Measure a parcel; called in a thread. No more than its header is read.
+    """Measure a parcel; called in a thread. What cannot have another form is not read.
 
     :raises OSError: it cannot be read.
     """
@@ -61,7 +68,7 @@ def of_parcel(parcels: Parcels, name: str, extra: int) -> Plain:
     file = parcels.open(name)
     try:
         left = os.fstat(file).st_size
-        while downgrader.in_header and (piece := os.read(file, PIECE)):
+        while not downgrader.settled and (piece := os.read(file, PIECE)):
             left -= len(piece)
             octets += len(downgrader.feed(piece))
     finally:

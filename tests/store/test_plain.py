@@ -57,6 +57,39 @@ def test_two_forms(office, alice, size, end):
     assert plainly(office, alice) == [before, POSTMARK + downgraded(whole), behind]
 
 
+@pytest.mark.parametrize("size", [10, ROW, 2 * PIECE, 5 * PIECE - 300])
+def test_the_header_of_a_part(office, alice, size):
+    """UTF-8 in a part's header alone: two forms, in rows and in parcels, wherever the part begins."""
+    part = '--b\r\nContent-Type: x/y; name="Größe.pdf"\r\n\r\nx\r\n--b--\r\n'.encode()
+    text = b"--b\r\nContent-Type: text/plain\r\n\r\n\xc3\xa9" + b"x" * size + b"\r\n"
+    body = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + text + part
+    office.deliver(body, alice, traits=Traits(eight_bit=True))
+    office.deliver(body.replace("ö".encode(), b"o"), alice, traits=Traits(eight_bit=True))
+    other = body.replace("ö".encode(), b"o").replace(b"\xc3\x9f", b"s")
+    office.deliver(other, alice, traits=Traits(eight_bit=True))
+    office.restart()
+    plain = plainly(office, alice)
+    assert plain[0] == POSTMARK + downgraded(body) != POSTMARK + body
+    assert plain[2] == POSTMARK + other
+    assert office.letters(alice)[0] == POSTMARK + body
+    assert office.rows("SELECT count(plain) FROM entry") == [(2,)]
+
+
+@pytest.mark.parametrize("size", [10, ROW + 1])
+def test_sizes_by_older_rules(office, alice, size):
+    """What was measured before parts had two forms goes out as it came, and is counted so."""
+    body = HEADER + b"x" * size + b"\r\n"
+    office.deliver(body, alice, traits=UTF8)
+    office.store.close()
+    step = next(n for n, each in enumerate(schema.STEPS) if "plain = NULL" in each[0])
+    db = apsw.Connection(str(office.path))
+    db.execute(f"UPDATE entry SET plain = 7; PRAGMA user_version={step}").fetchall()
+    db.close()
+    office.open_store()
+    office.deliver(body, alice, traits=UTF8)
+    assert plainly(office, alice) == [POSTMARK + body, POSTMARK + downgraded(body)]
+
+
 def test_a_report_has_two_forms(office, alice, bob):
     """A report whose own header has UTF-8, kept beside a letter that has none."""
     report = Report(Envelope("r", None), (Copy(alice.maildrop, POSTMARK),), HEADER, UTF8)
@@ -80,8 +113,8 @@ def test_without_smtputf8(office, alice, size):
     assert office.rows("SELECT count(plain) FROM entry") == [(1,)]
 
 
-def test_no_more_than_the_header_is_read(office, alice, monkeypatch):
-    """A large body costs one look at its beginning, and a body in a row no hop to a thread."""
+def test_no_more_than_can_change_is_read(office, alice, monkeypatch):
+    """A large body without parts costs one look at its beginning, UTF-8 in texts no hop to a thread."""
     reads = []
     read = os.read
     monkeypatch.setattr(os, "read", lambda *args: reads.append(args) or read(*args))
@@ -89,6 +122,10 @@ def test_no_more_than_the_header_is_read(office, alice, monkeypatch):
     assert len([size for _, size in reads if size == PIECE]) == 1
     hops = office.hops
     office.deliver(b"Subject: x\r\n\r\n\xc3\xa9\r\n", alice, traits=Traits(eight_bit=True))
+    parts = (
+        b"Content-Type: multipart/a; boundary=b\r\n\r\n--b\r\nContent-Type: c/d\r\n\r\n\xc3\xa9\r\n"
+    )
+    office.deliver(parts, alice, traits=Traits(eight_bit=True))
     assert office.hops == hops
 
 
