@@ -45,7 +45,8 @@ LETTERS = (
 )
 GREETINGS = (
     "From: Jörg <jörg@example.net>\r\nTo: Erin <erin@example.org>\r\nSubject: Grüße\r\n"
-    "\r\nTschüß\r\n".encode(),
+    "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+    'Content-Type: text/plain; name="Größe.txt"\r\n\r\nTschüß\r\n--b--\r\n'.encode(),
 )
 UIDLS = (b"7c2.1", b"7c2.2", b"7c2.5")
 
