@@ -154,6 +154,11 @@ class Connection(Protocol):
     # For the dialects -----------------------------------------------------------------------------
 
     @property
+    def letters(self) -> int:
+        """How many letters were taken in, or handed out, so far."""
+        return 0
+
+    @property
     def lost(self) -> bool:
         """Whether nobody is there any more to be answered."""
         return self._outlet is None
@@ -353,6 +358,7 @@ class ConnectionFactory(Factory):
     :ivar security: what of TLS is offered here.
     :ivar guard: who is banned; None: nobody.
     :ivar transcripts: whether every line of every session is logged (at debug, secrets masked).
+    :ivar ended: how many sessions have ended since the start.
     """
 
     transcripts = False
@@ -363,6 +369,8 @@ class ConnectionFactory(Factory):
         self.clock = clock
         self.limits = limits
         self.connections: set[Connection] = set()
+        self.ended = 0
+        self._letters = 0  # of those that have ended
         self.idle: IdleWatch[Connection] = IdleWatch(
             clock, idle_seconds, lambda connection: connection.silent()
         )
@@ -383,6 +391,11 @@ class ConnectionFactory(Factory):
     def connection(self, peer: str) -> Connection:
         """A new connection with a new session."""
         raise NotImplementedError
+
+    @property
+    def letters(self) -> int:
+        """How many letters have come in, or gone out, here since the start."""
+        return self._letters + sum(connection.letters for connection in self.connections)
 
     def banned(self, peer: str) -> bool:
         """Whether a peer is banned."""
@@ -409,6 +422,8 @@ class ConnectionFactory(Factory):
     def depart(self, connection: Connection) -> None:
         """One that stayed has gone."""
         self.connections.discard(connection)
+        self.ended += 1
+        self._letters += connection.letters
         self.limits.release(connection.peer)
         if not self.connections:
             waiting, self._empty = self._empty, []

@@ -22,11 +22,14 @@ from twisted.python.threadpool import ThreadPool
 from mailpost.accounts.portal import make_portal
 from mailpost.accounts.tokens import make_checker
 from mailpost.collection import POP3Factory
+from mailpost.control import Control
+from mailpost.control_client import beside
 from mailpost.doors import Door
 from mailpost.guard import Guard, GuardRules
 from mailpost.intake import LMTPFactory, SMTPFactory, SubmissionFactory
 from mailpost.limits import ConnectionLimits
 from mailpost.sorting.local import LocalSorter
+from mailpost.status import report
 from mailpost.store import DAY, Store, open_store
 from mailpost.tls import CertificateFiles, ServerTLS
 from mailpost.wire.smtp import Settings
@@ -85,6 +88,8 @@ class PostOffice(Service):
         self._threads = ThreadPool(1, _THREADS, "mailpost")
         self._store: Store | None = None
         self._tls: ServerTLS | None = None
+        self._control: Control | None = None
+        self._since = 0.0
         self._binding: list[Deferred[None]] | None = None
         self.doors = [Door(listen) for listen in config.listen]
         self.opened: Deferred[None] = Deferred()
@@ -140,6 +145,11 @@ class PostOffice(Service):
             room.guard = guard
             door.open_to(room, self._tls if door.listen.tls != "none" else None, reactor)
             _log.info("{protocol} on {where}", protocol=door.listen.protocol, where=door.where)
+        self._since = reactor.seconds()
+        if store.sole():
+            verbs = {"status": self._report, "reload": self._read_again}
+            self._control = Control(beside(config.office.database), reactor, verbs)
+            self._control.open()
 
     def _turn_away(self, guard: Guard) -> None:
         """The owner has changed the bans: whoever is banned by hand now has to go."""
@@ -192,6 +202,16 @@ class PostOffice(Service):
         """Read the certificates again; what is wrong with them, in a sentence each."""
         return self._tls.reload() if self._tls is not None else ()
 
+    # At the control socket ------------------------------------------------------------------------
+
+    def _report(self, _: object) -> dict[str, Any]:
+        assert self._store is not None
+        return report(self.doors, self._store, self._since)
+
+    def _read_again(self, _: object) -> dict[str, Any]:
+        files = [str(one.chain) for one in self._config.certificate]
+        return {"certificates": files, "mistakes": list(self.reload())}
+
     # Closing --------------------------------------------------------------------------------------
 
     def stopService(self) -> Deferred[None]:
@@ -200,6 +220,8 @@ class PostOffice(Service):
         return Deferred.fromCoroutine(self._close())
 
     async def _close(self) -> None:
+        if self._control is not None:
+            self._control.close()
         await DeferredList([door.close() for door in self.doors])
         rooms = [door.room for door in self.doors if door.room is not None]
         ended = DeferredList([room.shut_down() for room in rooms])

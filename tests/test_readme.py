@@ -185,7 +185,7 @@ def test_every_block_is_tested_here() -> None:
     """A block that is added to README needs a test, too."""
     sections = re.findall(r"\n([^\n]+)\n-{4,}\n", README)
     assert {section: len(blocks(section)) for section in sections if blocks(section)} == {
-        "First steps": 6,
+        "First steps": 7,
         "Several devices": 4,
         "For teachers": 2,
         "For developers who test an application's mail": 1,
@@ -208,7 +208,7 @@ def test_first_steps(newcomer: Newcomer) -> None:
     """One line opens the office; then an account, two letters, and one of them collected."""
     needed("curl")
     needed("swaks")
-    account, sending, as_user, collecting, listing, settings = map(commands, blocks("First steps"))
+    account, sending, as_user, collecting, listing, *rest = map(commands, blocks("First steps"))
     newcomer.serve(FIRST_LINE.split(" && ")[-1], "2525", "1587", "1110")
     activate, add = account
     assert activate == ". .venv/bin/activate"
@@ -226,7 +226,9 @@ def test_first_steps(newcomer: Newcomer) -> None:
     assert "with ESMTPSA id" in submitted
     assert "\nMessage-ID: <" in submitted
     assert re.search(r"^alice +2 ", newcomer.run(listing[0]), re.MULTILINE)
+    settings, status = rest
     assert f"port        {newcomer.ports['1110']}" in newcomer.run(settings[0])
+    assert "3 taken in" in newcomer.run(status[0])
 
 
 def test_several_devices(with_alice: Newcomer) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``mailpost init | user | device | ban | serve | settings | demo``.
+"""The command line: ``mailpost init | user | device | serve`` and more.
 
 Commands are imported when they are called, and what they need when it is needed, so that ``--help``
 answers at once. What goes wrong is told in a line or two, never by a traceback, and the exit status
@@ -19,7 +19,10 @@ from mailpost.cli.options import config_option
 __all__ = ["main"]
 
 # In the order in which a newcomer needs them.
-_COMMANDS = ("init", "user", "device", "ban", "serve", "settings", "demo")
+_COMMANDS = (
+    *("init", "user", "device", "ban"),
+    *("serve", "status", "reload", "settings", "demo"),
+)
 
 
 class Commands(click.Group):
@@ -69,8 +72,8 @@ Examples:
 \b
 Exit status: 0 done, 1 failed, 2 wrong usage, 65 a name, a password or an
 address that cannot be, 67 no such account, device or ban, 69 a port cannot be
-had, 73 cannot be created, 75 try again later, 77 not permitted, 78 the
-configuration or the store cannot be used.""",
+had or no office runs, 73 cannot be created, 75 try again later, 77 not
+permitted, 78 the configuration or the store cannot be used.""",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
 )
 @config_option

@@ -14,7 +14,7 @@ FAILED = 1
 WRONG_USAGE = 2
 BAD_DATA = 65  # EX_DATAERR: a name, a password or an address that cannot be
 NO_USER = 67  # EX_NOUSER: no such account, device or ban
-UNAVAILABLE = 69  # EX_UNAVAILABLE: a port cannot be had
+UNAVAILABLE = 69  # EX_UNAVAILABLE: a port cannot be had, or no office runs
 CANNOT_CREATE = 73  # EX_CANTCREAT
 TRY_LATER = 75  # EX_TEMPFAIL
 NOT_PERMITTED = 77  # EX_NOPERM
@@ -41,9 +41,14 @@ class Failed(click.ClickException):
 def explain(error: Exception) -> Failed | None:
     """Put what a command ran into in words; None where it is a fault of mailpost's own."""
     from mailpost.config import ConfigError  # noqa: PLC0415 - only when something has gone wrong
+    from mailpost.control_client import NotRunning, Refusal  # noqa: PLC0415 - as above
 
     if isinstance(error, ConfigError):
         return Failed(BAD_CONFIG, *error.mistakes)
+    if isinstance(error, NotRunning):
+        return Failed(UNAVAILABLE, f"{error}; start it: mailpost serve")
+    if isinstance(error, Refusal):
+        return Failed(FAILED, str(error))
     if isinstance(error, PermissionError):
         return Failed(NOT_PERMITTED, f"{error.filename or 'a file'}: permission denied")
     if isinstance(error, OSError):

@@ -59,6 +59,11 @@ class POP3Connection(Connection):
 
     # What a dialect says --------------------------------------------------------------------------
 
+    @property
+    def letters(self) -> int:
+        """How many letters were retrieved."""
+        return self.session.retrieved
+
     def greet(self) -> None:
         """The greeting."""
         self._since = self.factory.clock.seconds()

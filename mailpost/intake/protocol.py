@@ -78,6 +78,11 @@ class SMTPConnection(Connection):
 
     # What a dialect says --------------------------------------------------------------------------
 
+    @property
+    def letters(self) -> int:
+        """How many letters were kept."""
+        return self._letters
+
     def greet(self) -> None:
         """220."""
         self._since = self.factory.clock.seconds()

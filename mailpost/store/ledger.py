@@ -67,6 +67,11 @@ class Ledger:
         self._gathering = False
         self._alone = True  # the latest turn had one operation: nobody to gather with
 
+    @property
+    def waiting(self) -> int:
+        """How many operations wait to be written."""
+        return len(self._waiting)
+
     def start(self) -> None:
         """Start the threads. Without them, :meth:`turn` is called by hand."""
         self._checkpoints.start()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FLOCK = struct.Struct("hhqqi4x")
 OFD = hasattr(fcntl, "F_OFD_SETLK")
 PROCESSES = 1 << 62  # octets from here on stand for processes, those below for views
+SERVING = 0  # and this one for the process that serves: views are counted from 1
 
 
 class LockFile:

@@ -5,6 +5,7 @@ On the disk, all of it the owner's alone::
     mailpost.db             the database; -wal and -shm beside it are SQLite's
     mailpost.db.locks       who is alive, which views are open
     mailpost.db.turn        whose turn it is to write
+    mailpost.db.control     where a running office is asked (mailpost.control)
     mailpost.db.parcels/    bodies too large for a row
 """
 
@@ -21,9 +22,10 @@ from mailpost.store.checkpoints import Checkpoints
 from mailpost.store.delivery import Delivery
 from mailpost.store.devices import Devices
 from mailpost.store.fetched import Fetched, fetched_by
+from mailpost.store.figures import Figures, figures
 from mailpost.store.lapsing import DAY, LAPSE
 from mailpost.store.ledger import Ledger
-from mailpost.store.locks import LockFile
+from mailpost.store.locks import SERVING, LockFile
 from mailpost.store.logins import Logins
 from mailpost.store.maildrops import Lately, Maildrop
 from mailpost.store.parcels import Parcels
@@ -127,6 +129,14 @@ class Store:
         :param number: the letter's, as in its unique-id.
         """
         return self._readers.call(fetched_by, account.maildrop, number)
+
+    def sole(self) -> bool:
+        """Whether this process is the one that serves the store; from here on, if no other is."""
+        return self._locks.take(SERVING)
+
+    def figures(self) -> Figures:
+        """How large the store is. Blocks."""
+        return self._readers.call(figures, self.path, self._parcels.folder)
 
     def start(self) -> None:
         """Start what works by itself: the ledger's thread, the sweeper, the look at what has changed."""

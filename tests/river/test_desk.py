@@ -1,0 +1,52 @@
+"""The desk: the commands beside a running office, as its owner types them."""
+
+from __future__ import annotations
+
+import json
+import smtplib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mailpost.control_client import NotRunning, ask, beside
+
+from .dialogue import POP3
+from .office import PASSWORD, PATIENCE, Office
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def status(office: Office) -> dict[str, Any]:
+    """What the running office says of itself."""
+    told: dict[str, Any] = ask(beside(office.folder / "mailpost.db"), "status")
+    return told
+
+
+def test_status_beside_a_running_office(make_office: Callable[..., Office]) -> None:
+    """From the first start to the end, through a kill: it runs, it counts, it runs no longer."""
+    office = make_office()
+    with pytest.raises(NotRunning):
+        status(office)
+    office.start()
+    user = office.newcomer()
+    with smtplib.SMTP("127.0.0.1", office.smtp, timeout=PATIENCE) as sender:
+        sender.sendmail("me@example.net", f"{user}@example.org", "Subject: hi\r\n\r\nhi\r\n")
+        with POP3(office.pop3) as session:
+            assert session.login(user, PASSWORD).startswith(b"+OK")
+            session.retrieve(1)
+            told = json.loads(office.mailpost("--config", str(office.config), "status", "--json"))
+            session.ok("QUIT")
+    assert told["process"] == office.pid
+    assert told["sessions"] == {"smtp": 1, "pop3": 1}
+    assert (told["letters_in"], told["letters_out"]) == (1, 1)
+    assert told["store"]["letters"] == 1
+    reloaded = office.mailpost("--config", str(office.config), "reload")
+    assert reloaded == "there is no certificate to be read again\n"
+    office.kill()
+    with pytest.raises(NotRunning):
+        status(office)
+    office.start()
+    assert status(office)["process"] == office.pid
+    office.stop()
+    assert not office.folder.joinpath("mailpost.db.control").exists()
