@@ -113,12 +113,17 @@ BELOW_FLOORS = (
     " AND v.living = (SELECT max(w.living) FROM view w WHERE w.maildrop = ?))"
     " ORDER BY number LIMIT ?)"
 )
+# What lies above the lowest floor and is let go of by all is an exception of the view that has this floor,
+# so only those are looked at: of several such views, the one with the fewest.
 EXCEPTED_BY_ALL = (
-    "SELECT json_group_array(json_array(number, letter, octets)) FROM (SELECT DISTINCT"
+    "SELECT json_group_array(json_array(number, letter, octets)) FROM (SELECT"
     " e.number, e.letter, e.octets FROM view v CROSS JOIN exception x CROSS JOIN entry e"
-    " WHERE v.maildrop = ? AND x.view = v.view AND e.maildrop = v.maildrop AND e.number = x.number"
+    " WHERE v.maildrop = ? AND v.view = (SELECT b.view FROM view b WHERE b.maildrop = v.maildrop"
+    " AND b.living = (SELECT max(u.living) FROM view u WHERE u.maildrop = b.maildrop)"
+    " ORDER BY b.floor, (SELECT count(*) FROM exception c WHERE c.view = b.view) LIMIT 1)"
+    " AND x.view = v.view AND e.maildrop = v.maildrop AND e.number = x.number"
     " AND NOT EXISTS (SELECT 1 FROM view w WHERE w.maildrop = v.maildrop AND w.floor < e.number"
-    " AND w.living = (SELECT max(u.living) FROM view u WHERE u.maildrop = v.maildrop)"
+    " AND w.living = v.living AND w.view <> v.view"
     " AND NOT EXISTS (SELECT 1 FROM exception y WHERE y.view = w.view AND y.number = e.number))"
     " LIMIT ?)"
 )
