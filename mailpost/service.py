@@ -30,7 +30,7 @@ from mailpost.intake import LMTPFactory, SMTPFactory, SubmissionFactory
 from mailpost.limits import ConnectionLimits
 from mailpost.sorting.local import LocalSorter
 from mailpost.status import report
-from mailpost.store import DAY, Store, open_store
+from mailpost.store import DAY, Domains, Store, open_store
 from mailpost.tls import CertificateFiles, ServerTLS
 from mailpost.wire.smtp import Settings
 
@@ -126,8 +126,16 @@ class PostOffice(Service):
             lapse=config.office.device_lapse * DAY,
         )
         store.start()
+        sorter = LocalSorter(store.addresses, config)
+        domains = Domains(config.office.domains, store.addresses)
         portal = self._portal or make_portal(
-            store, config.office, in_thread, self._checkers, self._token_checker()
+            store,
+            config.office,
+            in_thread,
+            self._checkers,
+            self._token_checker(domains),
+            domains,
+            sorter.belongs,
         )
         guard = Guard(reactor, GuardRules(**config.guard.model_dump()), store.bans.keep)
         store.bans.fill(guard.bans, lambda: self._turn_away(guard))
@@ -140,7 +148,7 @@ class PostOffice(Service):
             files = [CertificateFiles(Path(one.chain), Path(one.key)) for one in config.certificate]
             self._tls = ServerTLS(files, reactor)
         for door in self.doors:
-            room = self._room(door.listen.protocol, store, portal, limits)
+            room = self._room(door.listen.protocol, store, sorter, portal, limits)
             room.transcripts = self._transcripts
             room.guard = guard
             door.open_to(room, self._tls if door.listen.tls != "none" else None, reactor)
@@ -161,12 +169,17 @@ class PostOffice(Service):
             ended=ended,
         )
 
-    def _token_checker(self) -> IntrospectionChecker | None:
-        oauth, domains = self._config.oauth, frozenset(self._config.office.domains)
+    def _token_checker(self, domains: Domains) -> IntrospectionChecker | None:
+        oauth = self._config.oauth
         return None if oauth is None else make_checker(oauth, domains, self._reactor)
 
     def _room(
-        self, protocol: str, store: Store, portal: Portal, limits: ConnectionLimits
+        self,
+        protocol: str,
+        store: Store,
+        sorter: LocalSorter,
+        portal: Portal,
+        limits: ConnectionLimits,
     ) -> ConnectionFactory:
         """The room that speaks a protocol."""
         config = self._config
@@ -190,7 +203,7 @@ class PostOffice(Service):
         )
         return _INTAKES[protocol](
             settings,
-            LocalSorter(store.accounts, config),
+            sorter,
             store.delivery,
             self._reactor,
             limits,

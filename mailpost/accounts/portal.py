@@ -27,7 +27,7 @@ from mailpost.interfaces import IMaildrop, ISender
 from mailpost.outcome import MaildropInUse, TemporaryFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from twisted.cred.checkers import ICredentialsChecker
     from twisted.cred.credentials import ICredentials
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from mailpost.accounts.checkers import AccountBook
     from mailpost.config import Office
+    from mailpost.envelope import Address
     from mailpost.store.accounts import Account
 
 _log = Logger()
@@ -81,6 +82,8 @@ def make_portal(
     defer_to_thread: Callable[..., Deferred[Any]],
     checkers: Sequence[ICredentialsChecker] = (),
     tokens: ICredentialsChecker | None = None,
+    domains: Container[str] | None = None,
+    belongs: Callable[[Address, str, int], bool] | None = None,
 ) -> Portal:
     """Make the Portal through which the office's users come to their maildrops.
 
@@ -88,10 +91,15 @@ def make_portal(
     :param checkers: other checkers (those of ``twistd --auth``), asked in turn in place of the
         office's own. Who they let in needs an account of that name, its password is not asked for.
     :param tokens: who checks bearer tokens; None: nobody does.
+    :param domains: the office's domains, with which a login name may end; None: the configuration's.
+    :param belongs: whether an account may send from an address; see :class:`OfficeRealm`.
     """
-    domains = frozenset(office.domains)
+    domains = frozenset(office.domains) if domains is None else domains
     book, separator = store.accounts, office.device_separator
-    portal = Portal(OfficeRealm(book, store.maildrop, domains, store.lately, store.logins.enter))
+    realm = OfficeRealm(
+        book, store.maildrop, domains, store.lately, store.logins.enter, belongs=belongs
+    )
+    portal = Portal(realm)
     if checkers:
         portal.registerChecker(AnyOf([in_octets(checker) for checker in checkers]))
     else:

@@ -37,6 +37,8 @@ class OfficeRealm:
     :param enter: told the mind of whoever logs in, the account's number and the device's; the mind's
         ``revoked`` is called when they are taken away.
     :param now: the time in seconds since 1970.
+    :param belongs: whether an address is an account's own, given its name and its maildrop; None: its
+        name at the office's domains is.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class OfficeRealm:
         lately: Callable[[Account], IMaildrop] | None = None,
         enter: Callable[[Any, int, int | None], None] | None = None,
         now: Callable[[], float] = time.time,
+        belongs: Callable[[Address, str, int], bool] | None = None,
     ) -> None:
+        self._belongs = belongs or self._named
         self._lately = lately
         self._enter = enter
         self._book = book
@@ -81,12 +85,15 @@ class OfficeRealm:
         if mind is not None and self._enter is not None:
             self._enter(mind, account.number, number)
         if IMaildrop not in interfaces:
-            return ISender, AccountSender(account.name, self._domains), nothing_to_do
+            return ISender, AccountSender(account, self._belongs), nothing_to_do
         if not asked.lately:
             return IMaildrop, self._maildrop(account, view), nothing_to_do
         if self._lately is None:
             raise UnauthorizedLogin("what came of late is not given")
         return IMaildrop, self._lately(account), nothing_to_do
+
+    def _named(self, address: Address, name: str, _maildrop: int) -> bool:
+        return address.local.lower() == name and address.domain in self._domains
 
     def _device(self, account: Account, name: str, right: Rights) -> Device:
         for device in self._book.devices_of(account):
@@ -98,12 +105,13 @@ class OfficeRealm:
 
 @implementer(ISender)
 class AccountSender:
-    """An account that hands letters in: its own addresses are its name at the office's domains."""
+    """An account that hands letters in, from its own addresses."""
 
-    def __init__(self, name: str, domains: Container[str]) -> None:
-        self.name = name
-        self._domains = domains
+    def __init__(self, account: Account, belongs: Callable[[Address, str, int], bool]) -> None:
+        self.name = account.name
+        self._maildrop = account.maildrop
+        self._belongs = belongs
 
     def may_send_as(self, address: Address) -> bool:
-        """Whether it is one of its own."""
-        return address.local.lower() == self.name and address.domain in self._domains
+        """Whether it is one of its own, as things are now."""
+        return self._belongs(address, self.name, self._maildrop)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mailpost.envelope import Copy
+from mailpost.envelope import Copy, Destination
 from mailpost.intake.report import ReportUnderWay
 from mailpost.outcome import Delivered, TryLater
 from mailpost.wire.dsn import Notify
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.defer import Deferred
 
-    from mailpost.envelope import Address, Destination, Envelope, Group, Report, Traits
+    from mailpost.envelope import Address, Envelope, Group, Report, Traits
     from mailpost.intake.postmarks import Postmarks
     from mailpost.interfaces import IDelivery, ILetterDraft
     from mailpost.outcome import Outcome
@@ -34,6 +34,7 @@ class LetterUnderWay:
 
     :param envelope_id: the sender's mark for it, for a report.
     :ivar spoiled: a piece of it was lost, so nothing of it may be kept.
+    :ivar full: groups have brought so many copies that no recipient is taken any more.
     :ivar report: what its sender wants to be told; None: nothing.
     """
 
@@ -45,6 +46,7 @@ class LetterUnderWay:
         "_expanded",
         "_recipients",
         "envelope",
+        "full",
         "report",
         "spoiled",
     )
@@ -57,13 +59,9 @@ class LetterUnderWay:
         self._draft: ILetterDraft | None = None
         self.spoiled = False
         self._recipients: dict[int, tuple[Destination, Address]] = {}  # by maildrop: one copy each
-        self._accepted: list[tuple[int, ...]] = []  # the maildrops of each RCPT, in their order
+        self._accepted: list[Destination | Group] = []  # of each RCPT, in their order
         self._expanded = 0
-
-    @property
-    def full(self) -> bool:
-        """Whether groups have brought so many copies that no recipient is taken any more."""
-        return self._expanded >= MAX_EXPANDED
+        self.full = False
 
     def address_to(
         self,
@@ -72,19 +70,22 @@ class LetterUnderWay:
         parameters: RecipientParameters = NO_RECIPIENT_PARAMETERS,
     ) -> None:
         """One more RCPT was accepted; a maildrop to which several ways lead still gets one copy."""
-        destinations = sorted_to.destinations
-        for destination in destinations:
-            self._recipients.setdefault(destination.maildrop, (destination, recipient))
-        self._accepted.append(tuple([destination.maildrop for destination in destinations]))
-        expanded = len(destinations) > 1
-        if expanded:
-            self._expanded += len(destinations)
+        if isinstance(sorted_to, Destination):
+            self._recipients.setdefault(sorted_to.maildrop, (sorted_to, recipient))
+        else:
+            for destination in sorted_to.destinations:
+                self._recipients.setdefault(destination.maildrop, (destination, recipient))
+            self._expanded += len(sorted_to.destinations)
+            self.full = self._expanded >= MAX_EXPANDED
+        self._accepted.append(sorted_to)
         notify = parameters.notify
         # Nobody is told of a letter from nobody (RFC 3461 §5.2.3; a report is one).
         if notify and Notify.SUCCESS in notify and self.envelope.reverse_path is not None:
             if self.report is None:
                 self.report = ReportUnderWay(self._envelope_id)
-            named = str(recipient) if recipient.domain else destinations[0].delivered_to
+            first = sorted_to.destinations[0]
+            named = str(recipient) if recipient.domain else first.delivered_to
+            expanded = first is not sorted_to
             self.report.delivered(named, parameters.original, expanded=expanded)
 
     def take(self, octets: bytes) -> Deferred[None] | None:
@@ -129,7 +130,10 @@ class LetterUnderWay:
 
     def _to_each(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         of = dict(zip(self._recipients, outcomes, strict=False))
-        accepted = [_of_all([of[maildrop] for maildrop in to]) for to in self._accepted]
+        accepted = [
+            _of_all([of[destination.maildrop] for destination in sorted_to.destinations])
+            for sorted_to in self._accepted
+        ]
         return [*accepted, *outcomes[len(of) :]]
 
     def abort(self) -> None:

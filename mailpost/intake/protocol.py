@@ -52,6 +52,7 @@ IDLE_SECONDS = 300.0
 """RFC 5321 §4.5.3.2.7: at least 5 minutes."""
 
 _log = Logger(namespace="mailpost.intake")
+_ACCEPTED = (Destination, Group)
 
 S = TypeVar("S", bound=SMTPServer)
 
@@ -232,7 +233,7 @@ class SMTPConnection(Connection):
 
     def _sorted(self, sorted_to: Sorted, event: RecipientOffered) -> None:
         assert self._letter is not None
-        if isinstance(sorted_to, Destination | Group):
+        if isinstance(sorted_to, _ACCEPTED):
             self._letter.address_to(sorted_to, event.recipient, event.parameters)
             self.session.answer(reply.RECIPIENT_OK)
         else:

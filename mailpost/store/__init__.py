@@ -7,8 +7,19 @@ follow a letter: ``delivery`` gathers it, ``posting`` enters it, ``ledger`` comm
 """
 
 from mailpost.store.accounts import Account, Listed
+from mailpost.store.addresses import (
+    SEPARATOR,
+    AddressBook,
+    Addresses,
+    AddressRegister,
+    Alias,
+    Domain,
+    Domains,
+    Found,
+)
 from mailpost.store.devices import Device, ListedDevice, Rights
 from mailpost.store.errors import (
+    BadAddress,
     DiskFull,
     DuplicateName,
     NewerStore,
@@ -25,11 +36,20 @@ from mailpost.store.store import Store, create_store, open_store
 
 __all__ = [
     "DAY",
+    "SEPARATOR",
     "Account",
+    "AddressBook",
+    "AddressRegister",
+    "Addresses",
+    "Alias",
+    "BadAddress",
     "Device",
     "DiskFull",
+    "Domain",
+    "Domains",
     "DuplicateName",
     "Fetched",
+    "Found",
     "Listed",
     "ListedDevice",
     "NewerStore",

@@ -10,6 +10,7 @@
      +-- DuplicateName            an account of this name exists
      +-- NoSuchName               no account of this name exists
      +-- NoSuchBan                this network is not banned
+     +-- BadAddress               an address, a domain or an alias that cannot be as it is asked for
     TemporaryFailure              (mailpost.outcome) it should work, and does not just now
      +-- DiskFull                 there is no room to write
      +-- InDoubt                  a write failed; after a crash it might be found done all the same
@@ -50,6 +51,10 @@ class NoSuchName(StoreError):  # noqa: N818
 
 class NoSuchBan(StoreError):  # noqa: N818
     """This very network is not banned."""
+
+
+class BadAddress(StoreError):  # noqa: N818
+    """An address, a domain or an alias cannot be as it is asked for; nothing was changed."""
 
 
 class DiskFull(TemporaryFailure):

@@ -128,5 +128,23 @@ STEPS: tuple[tuple[str, ...], ...] = (
         # go out as they came, as all do that were kept before there were such sizes.
         "UPDATE entry SET plain = NULL WHERE plain IS NOT NULL",
     ),
+    (
+        # Domains beside the configuration's, and what is set for these and for those. ours: whether the row
+        # makes it a domain of the office. accounts: whether accounts' names are addresses there.
+        """CREATE TABLE domain (
+            domain TEXT PRIMARY KEY,
+            ours SMALLINT NOT NULL,
+            accounts SMALLINT NOT NULL,
+            separator TEXT NOT NULL)""",
+        # A row is one target. domain: '' is every domain. local: '' is whatever nobody has there. target: an
+        # address, or a name without a domain: an alias of every domain, or an account.
+        """CREATE TABLE alias (
+            alias $key,
+            domain TEXT NOT NULL,
+            local TEXT NOT NULL,
+            target TEXT NOT NULL,
+            UNIQUE (domain, local, target))""",
+        "CREATE INDEX alias_target ON alias (target)",
+    ),
 )
 VERSION = len(STEPS)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mailpost.store.accounts import Account, Accounts
+from mailpost.store.addresses import Addresses
 from mailpost.store.bans import KeptBans
 from mailpost.store.changes import REVOKED, Changes
 from mailpost.store.checkpoints import Checkpoints
@@ -50,6 +51,7 @@ class Store:
     """An open store. Make one with :func:`open_store`.
 
     :ivar accounts: the account book.
+    :ivar addresses: domains and aliases.
     :ivar devices: what each account's devices are.
     :ivar delivery: takes letters in.
     :ivar logins: ends sessions whose login is taken away.
@@ -84,6 +86,7 @@ class Store:
         )
         self.space = Space(path.parent, clock, reserve)
         self.accounts = Accounts(self._finder, self._readers, self.ledger, self._locks)
+        self.addresses = Addresses(self._finder, self.ledger)
         self.devices = Devices(self._readers, self.ledger, clock)
         self._changes = Changes(self._finder, clock)
         self.bans = KeptBans(self._finder, self.ledger, clock, self._changes)

@@ -76,6 +76,7 @@ REVOKED = Reply(421, "4.7.0", "this login is good no longer")
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "too many errors, closing")
 LOCAL_ERROR = Reply(451, "4.3.0", "something is wrong here, try again later")
 STORE_FAILED = Reply(451, "4.3.0", "the letter could not be kept, try again later")
+MISROUTED = Reply(451, "4.4.6", "this address leads nowhere just now, try again later")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "too many recipients, send the rest separately")
 LOGIN_LATER = Reply(454, "4.7.0", "nobody can log in just now, try again later")  # RFC 4954 §6
 NO_TLS = Reply(454, "4.7.0", "TLS is not to be had here")  # RFC 3207 §4
