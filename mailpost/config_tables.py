@@ -82,6 +82,9 @@ class Limits(Table):
 
     connections: int = Field(default=1000, ge=1, description="a whole number, 1 or more")
     connections_per_address: int = Field(default=50, ge=1, description="a whole number, 1 or more")
+    connections_per_minute: int = Field(default=600, ge=0, description="a whole number, 0 or more")
+    letters_per_hour: int = Field(default=1000, ge=0, description="a whole number, 0 or more")
+    recipients_per_hour: int = Field(default=10_000, ge=0, description="a whole number, 0 or more")
     exempt_loopback: bool = Field(default=True, description="true or false")
     smtp_idle: int = Field(default=300, ge=1, le=86_400, description="seconds, from 1 to 86400")
     pop3_idle: int = Field(default=600, ge=1, le=86_400, description="seconds, from 1 to 86400")

@@ -1,4 +1,4 @@
-"""Nobody outside can make the office grow or stop: how many may come, and how long they may be silent.
+"""Nobody outside can make the office grow or stop: how many may come, how often, and how long be silent.
 
 Used by every room that listens. RFC 5321 §4.5.3.2 and RFC 1939 §3 name the shortest patience allowed.
 """
@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from twisted.logger import Logger
+
+from mailpost.rates import Rates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,22 +23,33 @@ MAX_BUFFERED = 128 * 1024
 CLOSING_SECONDS = 10.0
 """How long a connection that is being closed may take to go."""
 
+MINUTE = 60.0
+
 _TICK = 1.0
+
+_log = Logger(namespace="mailpost.limits")
 
 T = TypeVar("T")
 
 
 class ConnectionLimits:
-    """Counts connections, in all and per address.
+    """Counts connections, in all and per address, at a time and within a minute.
 
     :param total: connections at a time.
     :param per_address: connections at a time from one :func:`neighbourhood`.
     :param loopback_exempt: whether loopback (and UNIX sockets) may have as many as there are.
+    :param per_minute: those of one neighbourhood within a minute; None: as many as they like.
     """
 
     def __init__(
-        self, total: int = 10_000, per_address: int = 50, *, loopback_exempt: bool = True
+        self,
+        total: int = 10_000,
+        per_address: int = 50,
+        *,
+        loopback_exempt: bool = True,
+        per_minute: Rates | None = None,
     ) -> None:
+        self._per_minute = per_minute
         self._total = total
         self._per_address = per_address
         self._loopback_exempt = loopback_exempt
@@ -53,6 +68,8 @@ class ConnectionLimits:
             here = self._by_address.get(near, 0)
             if here >= self._per_address:
                 return False
+            if self._per_minute is not None and not self._per_minute.take(near):
+                return False
             self._by_address[near] = here + 1
         self._count += 1
         return True
@@ -69,6 +86,19 @@ class ConnectionLimits:
 
     def _exempt(self, address: str) -> bool:
         return self._loopback_exempt and is_loopback(address)
+
+
+def connection_rates(clock: IReactorTime, most: int) -> Rates:
+    """Count the connections of each neighbourhood within a minute; 0: as many as they like."""
+
+    def exceeded(near: str) -> None:
+        _log.warn(
+            "{peer} has connected {count} times within a minute; more are refused",
+            peer=near,
+            count=most,
+        )
+
+    return Rates(clock, most, MINUTE, exceeded)
 
 
 def is_loopback(address: str) -> bool:

@@ -26,8 +26,8 @@ from mailpost.control import Control
 from mailpost.control_client import beside
 from mailpost.doors import Door
 from mailpost.guard import Guard, GuardRules
-from mailpost.intake import LMTPFactory, SMTPFactory, SubmissionFactory
-from mailpost.limits import ConnectionLimits
+from mailpost.intake import Allowance, LMTPFactory, SMTPFactory, SubmissionFactory
+from mailpost.limits import ConnectionLimits, connection_rates
 from mailpost.sorting.local import LocalSorter
 from mailpost.status import report
 from mailpost.store import DAY, Domains, Store, open_store
@@ -143,12 +143,21 @@ class PostOffice(Service):
             config.limits.connections,
             config.limits.connections_per_address,
             loopback_exempt=config.limits.exempt_loopback,
+            per_minute=connection_rates(reactor, config.limits.connections_per_minute),
+        )
+        allowance = Allowance(
+            reactor,
+            config.limits.letters_per_hour,
+            config.limits.recipients_per_hour,
+            loopback_exempt=config.limits.exempt_loopback,
         )
         if config.certificate:
             files = [CertificateFiles(Path(one.chain), Path(one.key)) for one in config.certificate]
             self._tls = ServerTLS(files, reactor)
         for door in self.doors:
             room = self._room(door.listen.protocol, store, sorter, portal, limits)
+            if isinstance(room, SMTPFactory):
+                room.allowance = allowance
             room.transcripts = self._transcripts
             room.guard = guard
             door.open_to(room, self._tls if door.listen.tls != "none" else None, reactor)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from mailpost.limits import ConnectionLimits, IdleWatch, neighbourhood
+from mailpost.limits import ConnectionLimits, IdleWatch, connection_rates, neighbourhood
 from tests.memory import pass_time
+
+if TYPE_CHECKING:
+    from tests.logbook import Logbook
 
 
 def test_per_address() -> None:
@@ -40,6 +45,28 @@ def test_in_all() -> None:
     assert not limits.admit("192.0.2.2")
     limits.release("127.0.0.1")
     assert limits.admit("192.0.2.2")
+
+
+def test_per_minute(log: Logbook) -> None:
+    """So many within a minute from one neighbourhood, told once; those that are refused do not count."""
+    clock = Clock()
+    limits = ConnectionLimits(per_minute=connection_rates(clock, 3), per_address=2)
+    coming = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8::4", "2001:db8::5"]
+    heard = []
+    for address in coming:
+        heard.append(limits.admit(address))
+        if heard[-1]:
+            limits.release(address)
+    assert heard == [True] * 3 + [False] * 2
+    assert log.lines("2001") == [
+        "2001:db8::/64 has connected 3 times within a minute; more are refused"
+    ]
+    assert limits.admit("2001:db8:0:1::1")
+    assert all(limits.admit("127.0.0.1") for _ in range(9))
+    clock.advance(66)
+    assert [limits.admit("2001:db8::1") for _ in range(9)] == [True] * 2 + [False] * 7
+    limits.release("2001:db8::1")
+    assert limits.admit("2001:db8::1")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", ""])

@@ -17,6 +17,7 @@ from twisted.internet.testing import MemoryReactorClock
 from mailpost.accounts.passwords import encode
 from mailpost.bans import Ban
 from mailpost.config import Config, load
+from mailpost.intake import SMTPFactory
 from mailpost.service import STOP_SECONDS, PostOffice
 from mailpost.store import create_store, open_store
 from mailpost.store.errors import StoreError
@@ -189,6 +190,37 @@ def test_the_configuration_counts(house: House) -> None:
     assert reader.heard().startswith(b"+OK")
     pass_time(house.reactor, 10)
     assert reader.heard().startswith(b"-ERR nothing heard")
+
+
+def test_too_many_within_a_minute(config: Config, log: Logbook) -> None:
+    """At all doors together: 421, or -ERR [SYS/TEMP], in place of the greeting."""
+    limits = evolved(config.limits, connections_per_minute=3)
+    house = House(evolved(config, limits=limits))
+    house.start()
+    for port in (2525, 1100, 2525):
+        peer = house.peer(port, "192.0.2.1")
+        assert peer.heard().startswith((b"220 ", b"+OK "))
+        peer.leave()
+    assert house.peer(2525, "192.0.2.1").heard().startswith(b"421 4.7.0 too many connections")
+    assert house.peer(1100, "192.0.2.1").heard().startswith(b"-ERR [SYS/TEMP] too many connections")
+    assert house.peer(1100, "192.0.2.2").heard().startswith(b"+OK ")
+    house.stop()
+    assert len(log.lines("192.0.2.1 has connected 3 times within a minute")) == 1
+
+
+def test_accounts_have_an_allowance(house: House) -> None:
+    """That of the configuration, one for all doors at which letters are handed in."""
+    rooms = [door.room for door in house.office.doors if isinstance(door.room, SMTPFactory)]
+    allowances = {room.allowance for room in rooms}
+    assert len(allowances) == 1
+    (allowance,) = allowances
+    assert allowance is not None
+    assert (allowance._letters.most, allowance._recipients.most) == (1000, 10_000)
+
+
+def evolved(table: Any, **changes: Any) -> Any:
+    """A table of the configuration with other values."""
+    return table.model_copy(update=changes)
 
 
 def test_who_is_banned_by_hand_is_out(house: House, config: Config, log: Logbook) -> None:

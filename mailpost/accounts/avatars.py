@@ -69,3 +69,9 @@ def avatar(asked: Asked, book: AccountBook, account: Account, own: str | None = 
     device = own or asked.device
     named = f"{account.name}{SEPARATOR}{device}" if device else account.name
     return f"{LATELY}{named}" if asked.lately else named
+
+
+def account_of(avatar_id: str) -> str:
+    """The account's name alone, out of an avatar's id."""
+    avatar_id = avatar_id.removeprefix(LATELY)
+    return avatar_id.partition(SEPARATOR)[0]

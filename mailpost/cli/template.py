@@ -57,6 +57,14 @@ store = {store}
 # Connections at one time from one address; in IPv6 a /64 counts as one.
 # connections_per_address = 50
 
+# Connections within a minute from one address; 0: as many as they like.
+# connections_per_minute = 600
+
+# Letters that an account may hand in within an hour once it has logged in, and recipients of all of them
+# together; more are put off (450), so that a stolen password floods nobody. 0: as many as they like.
+# letters_per_hour = 1000
+# recipients_per_hour = 10000
+
 # Whether this machine itself may have more than that.
 # exempt_loopback = true
 

@@ -1,9 +1,10 @@
 """Intake: takes letters off the wire, and puts a postmark on each copy.
 
 ``protocol`` drives the SMTP engine over Twisted, ``letter`` is what is being handed in, ``postmarks`` writes
-what the office adds.
+what the office adds, ``allowance`` says how much an account may hand in.
 """
 
+from mailpost.intake.allowance import Allowance
 from mailpost.intake.protocol import LMTPFactory, SMTPFactory, SubmissionFactory
 
-__all__ = ["LMTPFactory", "SMTPFactory", "SubmissionFactory"]
+__all__ = ["Allowance", "LMTPFactory", "SMTPFactory", "SubmissionFactory"]

@@ -63,6 +63,11 @@ class LetterUnderWay:
         self._expanded = 0
         self.full = False
 
+    @property
+    def addressed(self) -> bool:
+        """Whether a recipient was accepted."""
+        return bool(self._accepted)
+
     def address_to(
         self,
         sorted_to: Destination | Group,

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
 
+    from mailpost.intake.allowance import Allowance
     from mailpost.interfaces import IDelivery, ISender, ISorter
     from mailpost.outcome import Sorted
     from mailpost.wire.session import Event, SessionEnded
@@ -234,11 +235,23 @@ class SMTPConnection(Connection):
     def _sorted(self, sorted_to: Sorted, event: RecipientOffered) -> None:
         assert self._letter is not None
         if isinstance(sorted_to, _ACCEPTED):
+            if refusal := self._too_many():
+                self.session.answer(refusal)
+                self._refused += 1
+                return
             self._letter.address_to(sorted_to, event.recipient, event.parameters)
             self.session.answer(reply.RECIPIENT_OK)
         else:
             self.session.answer(sorted_to.reply)
             self._refused += 1
+
+    def _too_many(self) -> Reply | None:
+        """Whether whoever has logged in has handed in enough for now: the reply."""
+        allowance, user = self.factory.allowance, self.session.user
+        assert self._letter is not None
+        if not user or allowance is None:
+            return None
+        return allowance.take(user, self.peer, first=not self._letter.addressed)
 
     def _take(self, octets: bytes) -> None:
         letter = self._letter
@@ -396,7 +409,10 @@ class SMTPFactory(ConnectionFactory):
     :param delivery: keeps what is handed in.
     :param clock: its ``seconds()`` are taken for the time of day as well.
     :param portal: who may log in; its realm gives :class:`~mailpost.interfaces.ISender`. None: nobody.
+    :ivar allowance: how much they may hand in; None: as much as they like.
     """
+
+    allowance: Allowance | None = None
 
     atomic = True
     """All recipients of a letter are served, or none is."""

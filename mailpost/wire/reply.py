@@ -74,6 +74,12 @@ TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "too many connections, try again late
 BANNED = Reply(421, "4.7.0", "your address is banned for now, try again later")
 REVOKED = Reply(421, "4.7.0", "this login is good no longer")
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "too many errors, closing")
+MANY_LETTERS_LATELY = Reply(
+    450, "4.7.1", "you have handed in too many letters this hour, try again later"
+)
+MANY_RECIPIENTS_LATELY = Reply(
+    450, "4.7.1", "you have written to too many recipients this hour, try again later"
+)
 LOCAL_ERROR = Reply(451, "4.3.0", "something is wrong here, try again later")
 STORE_FAILED = Reply(451, "4.3.0", "the letter could not be kept, try again later")
 MISROUTED = Reply(451, "4.4.6", "this address leads nowhere just now, try again later")
