@@ -19,8 +19,10 @@ in the maildrop are counted after each run, and what fails is named with its rea
 ``row``                  what a row is
 ``intake_rows``          letters in: rates, latency of the 250; with STARTTLS and a login too
 ``collection_rows``      letters out: sessions, RETR, large maildrops, idle sessions; with TLS too
+``scale_rows``           what must not grow with the office
 ``systems``              what a system under test is; starting and stopping it
 ``mailpost_system``      mailpost, with ``mailpost_users``
+``scale``                mailpost with much in it and with little; ``mailpost_crowd`` fills it
 ``postfix_dovecot``      Postfix and Dovecot, with ``postfix_dovecot_files``
 ``keeper``               a server's parent, which no exited process escapes
 ``processes``            processor time and memory of a family of processes

@@ -23,6 +23,8 @@ from benchmarks.progress import display
 from benchmarks.row import IDLE_USER, Plan, Row
 from benchmarks.rows import all_rows
 from benchmarks.runner import run, steps
+from benchmarks.scale import USERS, Large, Small
+from benchmarks.scale_rows import scale_rows
 from benchmarks.systems import HOSTNAME
 from mailpost.tls.self_signed import make_self_signed
 
@@ -37,6 +39,7 @@ Examples:
   python -m benchmarks --quick                  everything, short and rough
   python -m benchmarks --only 'intake-*'        letters coming in
   python -m benchmarks --only retr --vs none    mailpost alone
+  python -m benchmarks --scale                  an office with much in it, beside a small one
   python -m benchmarks --json figures.json      every sample, too
 """
 
@@ -58,6 +61,7 @@ class Options:
     sessions: int | None
     vs: str
     without_mailpost: bool
+    scale: bool
     folder: Path
     json_file: Path | None
 
@@ -72,7 +76,7 @@ class Options:
 
     def rows(self, plan: Plan) -> list[Row]:
         """Choose the rows."""
-        rows = all_rows(plan)
+        rows = scale_rows(plan) if self.scale else all_rows(plan)
         if self.without_mailpost:  # the targets are mailpost's
             rows = [row.promising(None) for row in rows]
         for pattern in self.only:
@@ -95,6 +99,11 @@ class Options:
 @click.option("--vs", type=click.Choice(VS), default=INSTALLED, show_default=True,
               help="What mailpost is measured beside.")  # fmt: skip
 @click.option("--without-mailpost", is_flag=True, help="Measure the other system alone.")
+@click.option(
+    "--scale",
+    is_flag=True,
+    help="Measure mailpost with 100,000 letters, 10 devices and 1,000 accounts beside itself.",
+)
 @click.option("--folder", type=click.Path(file_okay=False, exists=True, path_type=Path),
               default=FOLDER, show_default=True,
               help="Where the data lies; its disk is what durable means.")  # fmt: skip
@@ -143,6 +152,11 @@ def _measure(options: Options, plan: Plan, rows: Sequence[Row]) -> bool:
 
 def _systems(options: Options, plan: Plan) -> tuple[list[System], str | None]:
     """Choose the systems; add a remark when the comparison has to be left out."""
+    if options.scale:
+        if options.without_mailpost or options.vs == THEIRS:
+            raise BenchmarkError("--scale measures mailpost beside itself, and nothing else")
+        make_self_signed(plan.programs, [HOSTNAME])
+        return [kind(_folder(plan, kind), USERS) for kind in (Large, Small)], None
     users = IDLE_USER + Idle.others + plan.idle_sessions
     classes: list[type[System]] = [] if options.without_mailpost else [Mailpost]
     remark = None
@@ -156,12 +170,13 @@ def _systems(options: Options, plan: Plan) -> tuple[list[System], str | None]:
     if not classes:
         raise BenchmarkError("there is nothing to measure")
     make_self_signed(plan.programs, [HOSTNAME])
-    systems = []
-    for kind in classes:
-        folder = plan.programs / kind.__name__.lower()
-        folder.mkdir()
-        systems.append(kind(folder, users))
-    return systems, remark
+    return [kind(_folder(plan, kind), users) for kind in classes], remark
+
+
+def _folder(plan: Plan, kind: type[System]) -> Path:
+    folder = plan.programs / kind.__name__.lower()
+    folder.mkdir()
+    return folder
 
 
 @contextmanager

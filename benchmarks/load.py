@@ -189,12 +189,16 @@ def smtp(system: System, mailing: Mailing) -> list[str | float]:
 
 
 def pop3(
-    system: System, first_user: int, connections: int, tls: TLS = TLS.NONE
+    system: System,
+    first_user: int,
+    connections: int,
+    tls: TLS = TLS.NONE,
+    password: str = PASSWORD,
 ) -> list[str | float]:
     """Give the arguments that every mode of ``pop3load`` needs."""
     implicit = tls in (TLS.IMPLICIT, TLS.RESUMED)
     return [
         *("-p", system.pop3s_port if implicit else system.pop3_port),
-        *("-u", USER_PREFIX, "-f", first_user, "-P", PASSWORD, "-c", connections),
+        *("-u", USER_PREFIX, "-f", first_user, "-P", password, "-c", connections),
         *tls.value,
     ]

@@ -60,8 +60,8 @@ class Mailpost(System):
 
     def prepare(self) -> None:
         """Do what a user does: ``init``, ``user add``; then set the ports."""
-        self._run("mailpost", "init", str(self.folder), "--domain", DOMAIN)
-        Path(self._config).write_text(
+        self.run("mailpost", "init", str(self.folder), "--domain", DOMAIN)
+        Path(self.config).write_text(
             CONFIG.format(
                 hostname=HOSTNAME,
                 domain=DOMAIN,
@@ -79,10 +79,12 @@ class Mailpost(System):
             list(pool.map(self._add_users, bounds, bounds[1:]))
 
     @property
-    def _config(self) -> str:
+    def config(self) -> str:
+        """Where its configuration is."""
         return str(self.folder / "mailpost.toml")
 
-    def _run(self, module: str, *arguments: str, stdin: str = "") -> None:
+    def run(self, module: str, *arguments: str, stdin: str = "") -> None:
+        """Run a module of ours to its end, with these arguments."""
         result = subprocess.run(
             [sys.executable, "-m", module, *arguments],
             input=stdin,
@@ -97,12 +99,12 @@ class Mailpost(System):
             raise BenchmarkError(f"{module} {' '.join(arguments)}: {said}")
 
     def _add_users(self, first: int, end: int) -> None:
-        users = ("benchmarks.mailpost_users", self._config, str(first), str(end))
-        self._run(*users, stdin=f"{PASSWORD}\n")
+        users = ("benchmarks.mailpost_users", self.config, str(first), str(end))
+        self.run(*users, stdin=f"{PASSWORD}\n")
 
     def commands(self) -> list[list[str]]:
         """One process."""
-        return [[sys.executable, "-m", "mailpost", "--config", self._config, "serve"]]
+        return [[sys.executable, "-m", "mailpost", "--config", self.config, "serve"]]
 
     def settle(self) -> None:
         """Nothing to wait for: a 250 of mailpost means on disk and collectable."""

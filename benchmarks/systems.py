@@ -25,6 +25,7 @@ DOMAIN = "example.org"
 HOSTNAME = "mx.example.org"
 USER_PREFIX = "user"
 PASSWORD = "correct-horse-battery"  # noqa: S105 - of servers that live for minutes, on loopback
+DEVICE_PASSWORD = "phone-horse-battery"  # noqa: S105 - likewise
 
 START_SECONDS = 60
 STOP_SECONDS = 60
@@ -40,6 +41,16 @@ def user_name(number: int) -> str:
 def address(number: int) -> str:
     """Give the mail address of the user of that number."""
     return f"{user_name(number)}@{DOMAIN}"
+
+
+def crowd_name(number: int) -> str:
+    """Name one of the many who never log in."""
+    return f"crowd{number}"
+
+
+def crowd_address(number: int) -> str:
+    """Give the mail address of one of the many."""
+    return f"{crowd_name(number)}@{DOMAIN}"
 
 
 def free_port() -> int:

@@ -1,0 +1,109 @@
+"""Fill a post office with many accounts, letters and devices, through the store, in one process.
+
+``python -m benchmarks.mailpost_crowd CONFIG ACCOUNTS LETTERS DEVICES``: over SMTP and by the commands it
+would take half an hour. Accounts without a password are there to be searched among. Two users that
+exist have letters and devices: what they are for, :mod:`benchmarks.scale_rows` says.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.row import OPENING_USER
+from benchmarks.systems import DEVICE_PASSWORD, crowd_name, user_name
+
+if TYPE_CHECKING:
+    from mailpost.store import Store
+    from mailpost.store.accounts import Account
+
+LEFT = 5  # letters that are still to be seen where nearly all have been let go of
+AT_ONCE = 2048
+BODY = b"Subject: one of many\r\n\r\n" + 12 * (b"X" * 76 + b"\r\n")
+
+
+class Crowd:
+    """An open store that is being filled."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add_accounts(self, count: int) -> None:
+        """Make so many, without a password."""
+        for number in range(count):
+            self._store.accounts.add(crowd_name(number))
+
+    def add_devices(self, account: Account, count: int) -> list[int]:
+        """Give an account so many devices that hold all its letters; their views."""
+        from mailpost.accounts.scram import device_digest  # noqa: PLC0415 - as in mailpost_users
+
+        views = []
+        for number in range(count):
+            password = DEVICE_PASSWORD if number == count - 1 else secrets.token_hex()
+            digest = device_digest(self._store.secret, account.name, password.encode())
+            device = self._store.devices.add(account, f"device{number}", digest=digest)
+            views.append(device.view)
+        return views
+
+    def deliver(self, account: Account, count: int) -> None:
+        """Keep so many letters for an account."""
+        from mailpost.envelope import Copy, Envelope, Traits  # noqa: PLC0415 - likewise
+
+        copies = [Copy(account.maildrop, b"Return-Path: <>\r\n")]
+        for start in range(0, count, AT_ONCE):
+            for number in range(start, min(start + AT_ONCE, count)):
+                draft = self._store.delivery.begin()
+                draft.write(BODY)
+                draft.commit(Envelope(f"{number:016x}", None), copies, Traits(), atomic=True)
+            self._write()
+
+    def let_go(self, account: Account, view: int) -> None:
+        """Let go of all but the last few letters that a view shows."""
+        opened: Any = self._store.maildrop(account, view).open()
+        snapshot = getattr(opened, "result", opened)
+        snapshot.let_go(range(len(snapshot.sizes) - LEFT))
+        self._write()
+        snapshot.close()
+        self._write()
+
+    def _write(self) -> None:
+        while self._store.ledger.turn():
+            pass
+
+
+def fill(config: str, accounts: int, letters: int, devices: int) -> None:
+    """Make the crowd."""
+    from twisted.internet.defer import execute  # noqa: PLC0415 - likewise
+    from twisted.internet.task import Clock  # noqa: PLC0415
+
+    from mailpost.config import load  # noqa: PLC0415
+    from mailpost.store import open_store  # noqa: PLC0415
+
+    clock = Clock()
+    clock.advance(time.time())
+    store = open_store(
+        load(Path(config)).office.database,
+        clock=clock,
+        call_in_reactor=lambda function, *arguments: function(*arguments),
+        defer_to_thread=execute,
+    )
+    try:
+        crowd = Crowd(store)
+        crowd.add_accounts(accounts)
+        found = [store.accounts.find(user_name(OPENING_USER + n)) for n in range(2)]
+        few, many = (account for account in found if account is not None)
+        crowd.deliver(few, letters)
+        views = [few.view, *crowd.add_devices(few, devices)]
+        for view in (views[0], views[-1]):
+            crowd.let_go(few, view)
+        crowd.deliver(many, letters)
+        crowd.add_devices(many, devices)
+    finally:
+        store.close()
+
+
+if __name__ == "__main__":
+    fill(sys.argv[1], *map(int, sys.argv[2:5]))
