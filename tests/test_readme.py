@@ -187,6 +187,7 @@ def test_every_block_is_tested_here() -> None:
     assert {section: len(blocks(section)) for section in sections if blocks(section)} == {
         "First steps": 7,
         "Several devices": 4,
+        "Moving in": 2,
         "For teachers": 2,
         "For developers who test an application's mail": 1,
         "For Twisted developers": 2,
@@ -246,6 +247,24 @@ def test_several_devices(with_alice: Newcomer) -> None:
     assert len(with_alice.run(look).splitlines()) == 1
     with_alice.run(remove)
     assert "phone" not in with_alice.run(listing)
+
+
+def test_moving_in(with_alice: Newcomer) -> None:
+    """A Maildir comes in, and goes out again; the old server is one that is not there."""
+    (maildir, server), (export,) = (commands(block) for block in blocks("Moving in"))
+    for part in ("cur", "new", "tmp"):
+        (with_alice.folder / "old/Maildir" / part).mkdir(parents=True)
+    letter = with_alice.folder / "old/Maildir/cur/1700000000.1.old:2,S"
+    letter.write_bytes(b"Subject: old\n\nIt has moved.\n")
+    assert "1 letters came" in with_alice.run(maildir)
+    assert with_alice.collect() == ["Subject: old\n\nIt has moved."]
+    assert "1 letters of alice" in with_alice.run(export)
+    (moved,) = (with_alice.folder / "alice-Maildir/new").iterdir()
+    assert moved.read_bytes() == letter.read_bytes()
+    gone = server.replace("old.example.org", f"127.0.0.1:{with_alice.ports['2424']}")
+    assert gone != server
+    with pytest.raises(AssertionError, match="refused"):
+        with_alice.run(f"{gone} --password-stdin", typed=f"{PASSWORD}\n")
 
 
 def test_the_demonstration(newcomer: Newcomer) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
@@ -21,7 +22,8 @@ __all__ = ["main"]
 # In the order in which a newcomer needs them.
 _COMMANDS = (
     *("init", "user", "device", "ban"),
-    *("serve", "status", "reload", "settings", "demo"),
+    *("serve", "status", "reload", "settings"),
+    *("import", "export", "demo"),
 )
 
 
@@ -36,7 +38,8 @@ class Commands(click.Group):
         """Import one."""
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"mailpost.cli.{cmd_name}"), cmd_name)
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(import_module(f"mailpost.cli.{name}"), name)
         return command
 
     def resolve_command(
@@ -70,10 +73,11 @@ Examples:
   mailpost --config office/mailpost.toml serve
 
 \b
-Exit status: 0 done, 1 failed, 2 wrong usage, 65 a name, a password or an
-address that cannot be, 67 no such account, device or ban, 69 a port cannot be
-had or no office runs, 73 cannot be created, 75 try again later, 77 not
-permitted, 78 the configuration or the store cannot be used.""",
+Exit status: 0 done, 1 failed, 2 wrong usage, 65 a name, a password, an
+address or a source that cannot be, 67 no such account, device or ban, 69 a
+port or a server cannot be had, or no office runs, 73 cannot be created, 75 try
+again later, 77 not permitted, 78 the configuration or the store cannot be
+used.""",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
 )
 @config_option

@@ -12,9 +12,9 @@ import click
 
 FAILED = 1
 WRONG_USAGE = 2
-BAD_DATA = 65  # EX_DATAERR: a name, a password or an address that cannot be
+BAD_DATA = 65  # EX_DATAERR: a name, a password, an address or a source that cannot be
 NO_USER = 67  # EX_NOUSER: no such account, device or ban
-UNAVAILABLE = 69  # EX_UNAVAILABLE: a port cannot be had, or no office runs
+UNAVAILABLE = 69  # EX_UNAVAILABLE: a port or a server cannot be had, or no office runs
 CANNOT_CREATE = 73  # EX_CANTCREAT
 TRY_LATER = 75  # EX_TEMPFAIL
 NOT_PERMITTED = 77  # EX_NOPERM

@@ -13,8 +13,7 @@ import click
 from mailpost.cli.asking import Answers, ask, checked_domain, checked_user
 from mailpost.cli.failures import BAD_DATA, CANNOT_CREATE, WRONG_USAGE, Failed
 from mailpost.cli.office import become_owner, open_office
-
-_LONGEST_LINE = 4096
+from mailpost.cli.options import password_line
 
 
 @click.command(
@@ -135,8 +134,7 @@ def _name(user: str | None) -> str | None:
 def _with_password(answers: Answers) -> Answers:
     from attrs import evolve  # noqa: PLC0415 - few need it
 
-    line = sys.stdin.buffer.readline(_LONGEST_LINE)
-    return evolve(answers, password=line.removesuffix(b"\n").removesuffix(b"\r"))
+    return evolve(answers, password=password_line())
 
 
 def _make_office(answers: Answers) -> tuple[Path, str | None]:

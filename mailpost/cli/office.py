@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailpost.cli.acting import act_as, owner_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -39,10 +41,13 @@ def this_program() -> str:
 
 
 @contextmanager
-def open_office(config: Config | None = None) -> Iterator[tuple[Config, Store]]:
+def open_office(
+    config: Config | None = None, *, carrying: bool = False
+) -> Iterator[tuple[Config, Store]]:
     """Open the store for a command, as its owner.
 
     :param config: where it has been read already.
+    :param carrying: root goes on being able to be somebody else, see :mod:`mailpost.cli.acting`.
 
     No reactor runs here: whatever is to be written is written in this thread.
 
@@ -56,7 +61,10 @@ def open_office(config: Config | None = None) -> Iterator[tuple[Config, Store]]:
     from mailpost.store import open_store  # noqa: PLC0415
 
     config = config or read_config()[1]
-    become_owner(config.office.database)
+    if carrying:
+        act_as(owner_of(config.office.database))
+    else:
+        become_owner(config.office.database)
     clock = Clock()
     clock.advance(time.time())  # it stands still, but tells the time of day
     store = open_store(

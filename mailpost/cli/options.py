@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -10,11 +11,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 F = TypeVar("F", bound="Callable[..., Any]")
+_LONGEST_LINE = 4096
 
 
 def _keep(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
     if value is not None:
         ctx.find_root().obj = value
+
+
+def password_line() -> bytes:
+    """A password, one line from standard input."""
+    line = sys.stdin.buffer.readline(_LONGEST_LINE)
+    return line.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def config_option(command: F) -> F:

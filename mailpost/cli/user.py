@@ -11,14 +11,13 @@ import click
 from mailpost.cli.failures import BAD_DATA, WRONG_USAGE, Failed
 from mailpost.cli.named import checked_name, existing_account
 from mailpost.cli.office import open_office
-from mailpost.cli.options import config_option
+from mailpost.cli.options import config_option, password_line
 from mailpost.cli.table import show
 
 if TYPE_CHECKING:
     from mailpost.store import Listed, Store
 
 _POSTMASTER = "postmaster"
-_LONGEST_LINE = 4096
 
 password_stdin = click.option(
     "--password-stdin", is_flag=True, help="Read the password, one line, from standard input."
@@ -157,8 +156,7 @@ def _new_password(
     from mailpost.accounts.scram import KeyMaker, keys_to_keep  # noqa: PLC0415
 
     if from_stdin:
-        line = sys.stdin.buffer.readline(_LONGEST_LINE)
-        password = line.removesuffix(b"\n").removesuffix(b"\r")
+        password = password_line()
     elif sys.stdin.isatty():
         password = click.prompt("Password", hide_input=True, confirmation_prompt="Again").encode()
     else:

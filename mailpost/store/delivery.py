@@ -109,7 +109,7 @@ class Draft:
             trace=envelope.trace,
             reverse_path=None if path is None else str(path),
             octets=self._octets,
-            flags=_flags(traits),
+            flags=flags_of(traits),
             extra=extra,
             arrived=arrived,
             body=b"".join(self._chunks) if self._parcel is None else None,
@@ -140,7 +140,7 @@ class Draft:
             trace=report.envelope.trace,
             reverse_path=None,
             octets=len(report.body),
-            flags=_flags(report.traits),
+            flags=flags_of(report.traits),
             extra=0,
             arrived=arrived,
             body=report.body,
@@ -178,7 +178,8 @@ class Draft:
             self._parcel.discard()
 
 
-def _flags(traits: Traits) -> int:
+def flags_of(traits: Traits) -> int:
+    """What a letter's row keeps of what was seen of it."""
     return (
         schema.EIGHT_BIT * traits.eight_bit
         + schema.UTF8 * traits.utf8

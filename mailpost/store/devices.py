@@ -13,6 +13,7 @@ from attrs import evolve, field, frozen
 
 from mailpost.store import sql, sql_keeping
 from mailpost.store.errors import DuplicateName, NoSuchName
+from mailpost.store.views import begin_at
 from mailpost.store.writer import Operation
 
 if TYPE_CHECKING:
@@ -195,14 +196,17 @@ class AddDevice(_Singly):
             raise NoSuchName(f"there is no account {account.name}")
         if self.find(db) is not None:
             raise DuplicateName(f"{account.name} has a device {self.name} already")
+        older: frozenset[int] = frozenset()
         if self.since is None:
             floor = db.execute(sql.FLOOR_OF_ALL, (account.maildrop,)).get
         else:
-            floor = db.execute(sql.FLOOR_BEFORE, (account.maildrop, self.since)).get
+            floor, older = begin_at(db, account.maildrop, self.since)
         # While a view was the only one it could not lapse; now it has all the time, from today.
         db.execute(sql.COUNT_ANEW, (self.made, account.maildrop, self.made))
         living = int(Rights.COLLECT in self.rights)
         view = db.execute(sql.ADD_DEVICE_VIEW, (account.maildrop, floor, living, self.made)).get
+        excepted = [value for number in sorted(older) for value in (view, number)]
+        sql.each(db.execute, sql.ADD_EXCEPTIONS, excepted)
         row = (account.number, self.name, view, self.digest, self.scram, self.rights, self.made)
         number = db.execute(sql.ADD_DEVICE, row).get
         return Device(number, self.name, view, self.digest, self.scram, self.rights)

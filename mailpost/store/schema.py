@@ -146,5 +146,14 @@ STEPS: tuple[tuple[str, ...], ...] = (
             UNIQUE (domain, local, target))""",
         "CREATE INDEX alias_target ON alias (target)",
     ),
+    (
+        # What was brought from elsewhere, under a digest of its name there: nothing comes twice.
+        """CREATE TABLE brought (
+            maildrop BIGINT NOT NULL,
+            key $octets NOT NULL,
+            PRIMARY KEY (maildrop, key))""",
+        # Whether a unique-id is free: asked where letters are brought, alone.
+        "CREATE INDEX entry_holder ON entry (maildrop, uidl) WHERE uidl IS NOT NULL",
+    ),
 )
 VERSION = len(STEPS)

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 from mailpost.store.accounts import Account, Accounts
 from mailpost.store.addresses import Addresses
 from mailpost.store.bans import KeptBans
+from mailpost.store.bringing import Bringing
 from mailpost.store.changes import REVOKED, Changes
 from mailpost.store.checkpoints import Checkpoints
+from mailpost.store.contents import Contents
 from mailpost.store.delivery import Delivery
 from mailpost.store.devices import Devices
 from mailpost.store.fetched import Fetched, fetched_by
@@ -54,6 +56,7 @@ class Store:
     :ivar addresses: domains and aliases.
     :ivar devices: what each account's devices are.
     :ivar delivery: takes letters in.
+    :ivar bringing: takes in letters that were elsewhere before.
     :ivar logins: ends sessions whose login is taken away.
     :ivar bans: who may not come.
     :ivar secret: 32 octets that key the office's digests, the same in all its processes and for good.
@@ -101,6 +104,10 @@ class Store:
             in_thread=defer_to_thread,
             lapse=lapse,
         )
+        self._epoch = office["epoch"]
+        self.bringing = Bringing(
+            self.ledger, self._readers, self._parcels, self.space, office["epoch"]
+        )
         self.logins = Logins(self._finder, self.sweeper.search)
         self._changes.follow(REVOKED, self.logins.look)
         self._room = Room(
@@ -140,6 +147,14 @@ class Store:
     def figures(self) -> Figures:
         """How large the store is. Blocks."""
         return self._readers.call(figures, self.path, self._parcels.folder)
+
+    def contents(self, account: Account, view: int | None = None) -> Contents:
+        """What an account's view shows just now, to be carried away. Blocks.
+
+        :param view: of one of its devices; without, the one that the main password opens.
+        """
+        seen = account.view if view is None else view
+        return Contents(self._readers, self._parcels, self._epoch, account.maildrop, seen)
 
     def start(self) -> None:
         """Start what works by itself: the ledger's thread, the sweeper, the look at what has changed."""

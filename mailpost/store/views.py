@@ -10,7 +10,7 @@ from array import array
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mailpost.outcome import TemporaryFailure
-from mailpost.store import sql
+from mailpost.store import sql, sql_carrying
 from mailpost.store.writer import Operation
 
 if TYPE_CHECKING:
@@ -74,10 +74,28 @@ def look_since(db: apsw.Connection, maildrop: int, since: int) -> Places:
 
     :param since: seconds since 1970.
     """
-    floor = db.execute(sql.FLOOR_BEFORE, (maildrop, since)).get
+    floor, older = begin_at(db, maildrop, since)
     above = (maildrop, floor)
     uidls, plain, listed, octets = sql.told(db, sql.LOOK_ABOVE, above * 3)
+    if older:
+        kept = [place for place, number in enumerate(listed) if number not in older]
+        listed = [listed[place] for place in kept]
+        octets = [octets[place] for place in kept]
     return Places(_numbers(listed), array("q", octets), _by_number(uidls), 0, _by_number(plain))
+
+
+def begin_at(db: apsw.Connection, maildrop: int, since: int) -> tuple[int, frozenset[int]]:
+    """Where a view begins that is to show what has arrived since a moment.
+
+    Its floor, and which letters above it are older: there are none, unless some were brought from elsewhere
+    and have kept the date of their arrival.
+
+    :param since: seconds since 1970.
+    """
+    if not db.execute(sql_carrying.OUT_OF_ORDER, (maildrop,)).get:
+        return db.execute(sql.FLOOR_BEFORE, (maildrop, since)).get, frozenset()
+    floor = db.execute(sql_carrying.FLOOR_OF_FIRST, (maildrop, since, maildrop)).get
+    return floor, frozenset(sql.told(db, sql_carrying.OLDER, (maildrop, floor, since)))
 
 
 def _by_number(told: Mapping[str, T]) -> Mapping[int, T]:
