@@ -56,5 +56,12 @@ class TemporaryFailure(Exception):  # noqa: N818 - it names the outcome, as in T
     """
 
 
+class MaildropLocked(Exception):  # noqa: N818 - names the outcome, as the others do
+    """The owner of the office has locked this maildrop: the password is right, and nothing is given for it.
+
+    Its text is the reason, for whoever has logged in: US-ASCII on one line, perhaps ``""``.
+    """
+
+
 class MaildropInUse(Exception):  # noqa: N818 - RFC 2449's own term, [IN-USE]
     """Another session holds this maildrop's lock (RFC 1939 §4)."""

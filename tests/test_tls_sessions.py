@@ -23,7 +23,7 @@ from mailpost.envelope import Destination
 from mailpost.intake.protocol import LMTPFactory, SMTPFactory, SubmissionFactory
 from mailpost.interfaces import ISender
 from mailpost.limits import MAX_BUFFERED
-from mailpost.outcome import Delivered, Refused, TemporaryFailure, TryLater
+from mailpost.outcome import Delivered, MaildropLocked, Refused, TemporaryFailure, TryLater
 from mailpost.tls import ServerTLS
 from mailpost.wire import reply
 from mailpost.wire.sasl import encode_base64
@@ -425,6 +425,7 @@ def test_pop3_28_auth() -> None:
         (None, PLAIN, "235 2.7.0"),
         (None, WRONG, "535 5.7.8"),
         (UnauthorizedLogin("nobody's business"), PLAIN, "535 5.7.8"),
+        (MaildropLocked("moved out"), PLAIN, "525 5.7.13"),
         (TemporaryFailure("the register is closed"), PLAIN, "454 4.7.0"),
         (ZeroDivisionError(), PLAIN, "454 4.7.0"),
     ],

@@ -24,7 +24,7 @@ from mailpost.accounts.realm import OfficeRealm, nothing_to_do
 from mailpost.accounts.scram import KeyMaker
 from mailpost.accounts.turnstile import Turnstile
 from mailpost.interfaces import IMaildrop, ISender
-from mailpost.outcome import MaildropInUse, TemporaryFailure
+from mailpost.outcome import MaildropInUse, MaildropLocked, TemporaryFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mailpost.store.accounts import Account
 
 _log = Logger()
-_TOLD = (UnauthorizedLogin, MaildropInUse, TemporaryFailure, CancelledError)
+_TOLD = (UnauthorizedLogin, MaildropLocked, MaildropInUse, TemporaryFailure, CancelledError)
 MAX_LANES = 4  # each takes 19 MiB
 
 
@@ -48,6 +48,13 @@ class Logins(Protocol):
 
     def enter(self, session: Any, account: int, device: int | None = None) -> None:
         """Have a session's ``revoked`` called when the account, or the device, is taken away."""
+
+
+class Locking(Protocol):
+    """What is asked of the store's locked maildrops here."""
+
+    def reason(self, account: Account) -> str | None:
+        """Why a maildrop is locked by hand; None: it is not."""
 
 
 class AccountStore(Protocol):
@@ -68,6 +75,10 @@ class AccountStore(Protocol):
     @property
     def logins(self) -> Logins:
         """Who is logged in."""
+
+    @property
+    def locking(self) -> Locking:
+        """Which maildrops are locked."""
 
     def maildrop(self, account: Account, view: int | None = None) -> IMaildrop:
         """Give the maildrop of an account, or of one of its devices."""
@@ -97,7 +108,13 @@ def make_portal(
     domains = frozenset(office.domains) if domains is None else domains
     book, separator = store.accounts, office.device_separator
     realm = OfficeRealm(
-        book, store.maildrop, domains, store.lately, store.logins.enter, belongs=belongs
+        book,
+        store.maildrop,
+        domains,
+        store.lately,
+        store.logins.enter,
+        belongs=belongs,
+        locked=store.locking.reason,
     )
     portal = Portal(realm)
     if checkers:
@@ -121,8 +138,9 @@ def login(portal: Portal, credentials: ICredentials, session: object = None) -> 
     Whoever gets it opens it; when the opening fails, or at the snapshot's ``close``, the login ends
     and its logout is called. Cancelled before it has fired, it ends as well.
 
-    Fails with UnauthorizedLogin (name or password is wrong), MaildropInUse, TemporaryFailure (what
-    has happened is in the log), or CancelledError where it was cancelled.
+    Fails with UnauthorizedLogin (name or password is wrong), MaildropLocked (by the office's owner),
+    MaildropInUse, TemporaryFailure (what has happened is in the log), or CancelledError where it was
+    cancelled.
 
     :param session: whose ``revoked`` is called when the login is taken away.
     """

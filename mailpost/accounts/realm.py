@@ -11,6 +11,7 @@ from zope.interface import Interface, implementer
 
 from mailpost.accounts.avatars import asked_for
 from mailpost.interfaces import IMaildrop, ISender
+from mailpost.outcome import MaildropLocked
 from mailpost.store.devices import Rights
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class OfficeRealm:
     :param lately: gives what an account got of late; None: nobody is given that.
     :param enter: told the mind of whoever logs in, the account's number and the device's; the mind's
         ``revoked`` is called when they are taken away.
+    :param locked: tells why an account is locked by hand; None: it is not.
     :param now: the time in seconds since 1970.
     :param belongs: whether an address is an account's own, given its name and its maildrop; None: its
         name at the office's domains is.
@@ -50,6 +52,7 @@ class OfficeRealm:
         enter: Callable[[Any, int, int | None], None] | None = None,
         now: Callable[[], float] = time.time,
         belongs: Callable[[Address, str, int], bool] | None = None,
+        locked: Callable[[Account], str | None] | None = None,
     ) -> None:
         self._belongs = belongs or self._named
         self._lately = lately
@@ -58,6 +61,7 @@ class OfficeRealm:
         self._maildrop = maildrop
         self._domains = domains
         self._now = now
+        self._locked = locked
 
     def requestAvatar(
         self,
@@ -68,6 +72,7 @@ class OfficeRealm:
         """Give the maildrop of an account.
 
         :raises UnauthorizedLogin: the checker knows somebody who has no account here, or nobody.
+        :raises MaildropLocked: the owner of the office has locked it.
         :raises NotImplementedError: something else than a maildrop was asked for.
         """
         if IMaildrop not in interfaces and ISender not in interfaces:
@@ -82,6 +87,8 @@ class OfficeRealm:
         right = Rights.COLLECT if IMaildrop in interfaces else Rights.SUBMIT
         device = self._device(account, asked.device, right) if asked.device else None
         number, view = (device.number, device.view) if device else (None, None)
+        if self._locked is not None and (reason := self._locked(account)) is not None:
+            raise MaildropLocked(reason)
         if mind is not None and self._enter is not None:
             self._enter(mind, account.number, number)
         if IMaildrop not in interfaces:

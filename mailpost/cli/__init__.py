@@ -21,9 +21,18 @@ __all__ = ["main"]
 
 # In the order in which a newcomer needs them.
 _COMMANDS = (
-    *("init", "user", "device", "ban"),
-    *("serve", "status", "reload", "settings"),
-    *("import", "export", "demo"),
+    "init",
+    "user",
+    "device",
+    "maildrop",
+    "ban",
+    "serve",
+    "status",
+    "reload",
+    "settings",
+    "import",
+    "export",
+    "demo",
 )
 
 

@@ -17,7 +17,7 @@ from mailpost.collection.login_delay import LoginDelay
 from mailpost.connection import Connection, ConnectionFactory
 from mailpost.interfaces import IDowngrading, IRemembering
 from mailpost.limits import ConnectionLimits
-from mailpost.outcome import MaildropInUse, TemporaryFailure
+from mailpost.outcome import MaildropInUse, MaildropLocked, TemporaryFailure
 from mailpost.wire import reply
 from mailpost.wire.login import Login
 from mailpost.wire.pop3 import POP3Server
@@ -149,13 +149,8 @@ class POP3Connection(Connection):
             if self.factory.delay.too_soon(name):
                 snapshot.close()
                 answer = reply.POP_TOO_SOON
-        except LoginFailed:
-            answer = reply.POP_BAD_LOGIN
-        except MaildropInUse:
-            answer = reply.POP_IN_USE
-        except TemporaryFailure as failure:
-            _log.warn("login of {user} put off: {why}", user=event.name, why=failure)
-            answer = reply.POP_TRY_LATER
+        except (LoginFailed, MaildropLocked, MaildropInUse, TemporaryFailure) as failure:
+            answer = self._not_let_in(event, failure)
         self._login = None
         if self.session.closed:
             if answer is None:
@@ -170,6 +165,16 @@ class POP3Connection(Connection):
             end = self.session.refuse(answer)
             if end is not None:
                 self.end(end)
+
+    def _not_let_in(self, event: Login, why: Exception) -> Response:
+        if isinstance(why, LoginFailed):
+            return reply.POP_BAD_LOGIN
+        if isinstance(why, MaildropLocked):
+            return reply.pop_locked(str(why))
+        if isinstance(why, MaildropInUse):
+            return reply.POP_IN_USE
+        _log.warn("login of {user} put off: {why}", user=event.name, why=why)
+        return reply.POP_TRY_LATER
 
     async def _open(self, maildrop: IMaildrop) -> ISnapshot:
         opened = maildrop.open()

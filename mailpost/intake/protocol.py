@@ -19,7 +19,7 @@ from mailpost.intake.letter import LetterUnderWay
 from mailpost.intake.postmarks import Postmarks
 from mailpost.intake.reports import Reports
 from mailpost.limits import ConnectionLimits
-from mailpost.outcome import Delivered, Outcome, Refused, TemporaryFailure, TryLater
+from mailpost.outcome import Delivered, MaildropLocked, Outcome, Refused, TemporaryFailure, TryLater
 from mailpost.wire import reply
 from mailpost.wire.lmtp import LMTPServer
 from mailpost.wire.login import Login
@@ -183,6 +183,8 @@ class SMTPConnection(Connection):
             self._sender, name = await entrance.to_send(event, self.peer, self.factory.guard, self)
         except LoginFailed:
             answer = reply.BAD_LOGIN
+        except MaildropLocked as locked:
+            answer = reply.locked(str(locked))
         except TemporaryFailure as failure:
             _log.warn("login of {user} put off: {why}", user=event.name, why=failure)
             answer = reply.LOGIN_LATER

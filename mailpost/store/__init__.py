@@ -32,6 +32,7 @@ from mailpost.store.errors import (
 )
 from mailpost.store.fetched import Fetched
 from mailpost.store.lapsing import DAY
+from mailpost.store.overview import ListedMaildrop, ListedView
 from mailpost.store.store import Store, create_store, open_store
 
 __all__ = [
@@ -52,6 +53,8 @@ __all__ = [
     "Found",
     "Listed",
     "ListedDevice",
+    "ListedMaildrop",
+    "ListedView",
     "NewerStore",
     "NoStore",
     "NoSuchBan",

@@ -13,7 +13,7 @@ import apsw
 from attrs import field, frozen
 
 from mailpost.outcome import MaildropInUse, TemporaryFailure
-from mailpost.store import sql, sql_carrying, sql_keeping
+from mailpost.store import sql, sql_carrying, sql_desk, sql_keeping
 from mailpost.store.devices import Seen, of_account
 from mailpost.store.errors import DuplicateName, NoSuchName
 from mailpost.store.writer import Operation
@@ -228,6 +228,7 @@ class Remove(_Singly):
         db.execute(sql_keeping.REMOVE_ALL_FETCHED, (found.maildrop,))
         db.execute(sql.REMOVE_VIEWS, (found.maildrop,))
         db.execute(sql_carrying.FORGET_BROUGHT, (found.maildrop,))
+        db.execute(sql_desk.UNLOCK, (found.maildrop,))
         db.execute(sql.CLOSE_MAILDROP, (found.maildrop,))
         db.execute(sql.REVOKE)
         return found

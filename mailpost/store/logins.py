@@ -1,4 +1,4 @@
-"""Logins that are open: they end when their device, or their account, is taken away."""
+"""Logins that are open: they end when their device or account is taken away, or the maildrop locked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from twisted.logger import Logger
 
-from mailpost.store import sql
+from mailpost.store import sql, sql_desk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,5 +61,7 @@ class Logins:
 
     def _gone(self, account: int, device: int | None) -> bool:
         if self._db.execute(sql.ACCOUNT_THERE, (account,)).get is None:
+            return True
+        if self._db.execute(sql_desk.ACCOUNT_LOCKED, (account,)).get is not None:
             return True
         return device is not None and self._db.execute(sql.DEVICE_THERE, (device,)).get is None

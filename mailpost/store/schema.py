@@ -155,5 +155,12 @@ STEPS: tuple[tuple[str, ...], ...] = (
         # Whether a unique-id is free: asked where letters are brought, alone.
         "CREATE INDEX entry_holder ON entry (maildrop, uidl) WHERE uidl IS NOT NULL",
     ),
+    (
+        # Who may not collect or hand in, by the owner's word; letters come in all the same.
+        """CREATE TABLE locked (
+            maildrop BIGINT PRIMARY KEY,
+            since BIGINT NOT NULL,
+            reason TEXT NOT NULL)""",
+    ),
 )
 VERSION = len(STEPS)

@@ -28,9 +28,11 @@ from mailpost.store.fetched import Fetched, fetched_by
 from mailpost.store.figures import Figures, figures
 from mailpost.store.lapsing import DAY, LAPSE
 from mailpost.store.ledger import Ledger
+from mailpost.store.locking import Locking
 from mailpost.store.locks import SERVING, LockFile
 from mailpost.store.logins import Logins
 from mailpost.store.maildrops import Lately, Maildrop
+from mailpost.store.overview import ListedMaildrop, ListedView, list_maildrops, list_views
 from mailpost.store.parcels import Parcels
 from mailpost.store.readers import Readers
 from mailpost.store.snapshot import Room
@@ -57,6 +59,7 @@ class Store:
     :ivar devices: what each account's devices are.
     :ivar delivery: takes letters in.
     :ivar bringing: takes in letters that were elsewhere before.
+    :ivar locking: which maildrops are locked by hand.
     :ivar logins: ends sessions whose login is taken away.
     :ivar bans: who may not come.
     :ivar secret: 32 octets that key the office's digests, the same in all its processes and for good.
@@ -93,6 +96,7 @@ class Store:
         self.devices = Devices(self._readers, self.ledger, clock)
         self._changes = Changes(self._finder, clock)
         self.bans = KeptBans(self._finder, self.ledger, clock, self._changes)
+        self.locking = Locking(self._finder, self.ledger, clock)
         self.delivery = Delivery(self.ledger, self._parcels, self.space, clock, defer_to_thread)
         self.sweeper = Sweeper(
             clock=clock,
@@ -139,6 +143,14 @@ class Store:
         :param number: the letter's, as in its unique-id.
         """
         return self._readers.call(fetched_by, account.maildrop, number)
+
+    def maildrops(self) -> list[ListedMaildrop]:
+        """Every account's maildrop, for people. Blocks."""
+        return self._readers.call(list_maildrops)
+
+    def views(self, account: Account) -> list[ListedView]:
+        """How each view of an account's maildrop stands to it. Blocks."""
+        return self._readers.call(list_views, account.maildrop)
 
     def sole(self) -> bool:
         """Whether this process is the one that serves the store; from here on, if no other is."""

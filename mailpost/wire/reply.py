@@ -194,3 +194,17 @@ POP_SHUTTING_DOWN = Response(False, "the post office is closing; nothing was del
 POP_TOO_MANY_CONNECTIONS = Response(False, "too many connections, try again later", "SYS/TEMP")
 POP_BANNED = Response(False, "your address is banned for now, try again later", "SYS/TEMP")
 POP_TOO_MANY_ERRORS = Response(False, "too many errors, closing")
+
+
+def locked(reason: str) -> Reply:
+    """525: the login was right, and the owner of the office has locked the account (RFC 5248 §2.4, X.7.13).
+
+    :param reason: US-ASCII on one line, or ``""``.
+    """
+    return Reply(525, "5.7.13", f"this account is locked{f': {reason}' if reason else ''}")
+
+
+def pop_locked(reason: str) -> Response:
+    """-ERR: likewise; another password does not help, nor does to come again soon (RFC 3206 §4)."""
+    told = f"this maildrop is locked{f': {reason}' if reason else ''}"
+    return Response(False, told, "SYS/PERM")

@@ -22,7 +22,7 @@ from mailpost.accounts.realm import OfficeRealm
 from mailpost.accounts.scram import device_digest
 from mailpost.config import Office
 from mailpost.interfaces import IMaildrop, ISnapshot
-from mailpost.outcome import MaildropInUse, TemporaryFailure
+from mailpost.outcome import MaildropInUse, MaildropLocked, TemporaryFailure
 from mailpost.store import Device, Rights
 
 from .book import Book, at_once
@@ -73,10 +73,18 @@ class Store:
     def __init__(self, **accounts):
         self.accounts = Book(**accounts)
         self.entered = []
+        self.locked = {}
 
     @property
     def logins(self):
         return self
+
+    @property
+    def locking(self):
+        return self
+
+    def reason(self, account):
+        return self.locked.get(account.name)
 
     def enter(self, session, account, device=None):
         self.entered.append((session, account, device))
@@ -366,6 +374,19 @@ def test_a_login_is_watched(store, devices, portal):
         assert store.entered.pop() == (session, 1, device)
     result(login_to_send(portal, Login(b"alice", b"ss"), session))
     assert store.entered == [(session, 1, 2)]
+
+
+@pytest.mark.parametrize("login_name", [b"alice", b"alice#phone", b"recent:alice"])
+def test_a_locked_account(store, devices, portal, login_name):
+    """Whose password is right hears the reason, whichever way it is looked at; nobody else hears anything."""
+    store.locked["alice"] = "ask the desk"
+    for entering in (login, login_to_send):
+        with pytest.raises(MaildropLocked, match=r"^ask the desk$"):
+            result(entering(portal, Login(login_name, b"secret"), object()))
+        with pytest.raises(UnauthorizedLogin):
+            result(entering(portal, Login(login_name, b"wrong"), object()))
+    assert store.entered == []
+    result(login(portal, Login(b"bob", b"other")))
 
 
 def test_a_realm_that_is_given_no_more():

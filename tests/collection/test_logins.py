@@ -9,7 +9,7 @@ import pytest
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred, fail
 
-from mailpost.outcome import MaildropInUse, TemporaryFailure
+from mailpost.outcome import MaildropInUse, MaildropLocked, TemporaryFailure
 
 from .office import LOGIN, Office
 
@@ -56,6 +56,8 @@ def test_pop3_26_wrong_password(how: Callable[[Exception], object]) -> None:
     ("trouble", "code"),
     [
         (MaildropInUse(), b"[IN-USE]"),
+        (MaildropLocked("moved out"), b"[SYS/PERM] this maildrop is locked: moved out"),
+        (MaildropLocked(""), b"[SYS/PERM] this maildrop is locked"),
         (TemporaryFailure("the store is closed"), b"[SYS/TEMP]"),
         (BrokenError(), b"[SYS/TEMP]"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import smtplib
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -50,3 +51,28 @@ def test_status_beside_a_running_office(make_office: Callable[..., Office]) -> N
     assert status(office)["process"] == office.pid
     office.stop()
     assert not office.folder.joinpath("mailpost.db.control").exists()
+
+
+def test_a_locked_maildrop(office: Office) -> None:
+    """Sessions end within a second; letters come in; who logs in hears why; then all is as before."""
+    user = office.newcomer()
+    with POP3(office.pop3) as session:
+        session.login(user, PASSWORD)
+        desk = ("--config", str(office.config), "maildrop")
+        office.mailpost(*desk, "lock", user, "--reason", "ask the desk")
+        locked = time.monotonic()
+        assert session.line().startswith(b"-ERR ")
+        assert time.monotonic() - locked < 1.0
+    with smtplib.SMTP("127.0.0.1", office.smtp, timeout=PATIENCE) as sender:
+        sender.sendmail("me@example.net", f"{user}@example.org", "Subject: hi\r\n\r\nhi\r\n")
+        with pytest.raises(smtplib.SMTPAuthenticationError) as refused:
+            sender.login(user, PASSWORD)
+    assert refused.value.smtp_code == 525
+    with POP3(office.pop3) as session:
+        answer = session.login(user, PASSWORD)
+        assert answer == b"-ERR [SYS/PERM] this maildrop is locked: ask the desk"
+        assert session.login(user, "wrong").startswith(b"-ERR [AUTH]")
+    office.mailpost(*desk, "unlock", user)
+    with POP3(office.pop3) as session:
+        assert session.login(user, PASSWORD).startswith(b"+OK 1 ")
+        session.ok("QUIT")

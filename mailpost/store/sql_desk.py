@@ -1,0 +1,28 @@
+"""Statements of the desk: what maildrops there are, how each is seen, and which are locked."""
+
+LOCK = (
+    "INSERT INTO locked (maildrop, since, reason) VALUES (?,?,?)"
+    " ON CONFLICT (maildrop) DO UPDATE SET reason = excluded.reason"
+)
+UNLOCK = "DELETE FROM locked WHERE maildrop = ? RETURNING maildrop"
+LOCKED = "SELECT reason FROM locked WHERE maildrop = ?"
+ACCOUNT_LOCKED = (
+    "SELECT 1 FROM locked l JOIN account a ON a.maildrop = l.maildrop WHERE a.account = ?"
+)
+
+MAILDROPS = (
+    "SELECT a.name, m.letters, m.octets,"
+    " (SELECT e.arrived FROM entry e WHERE e.maildrop = m.maildrop ORDER BY e.number LIMIT 1),"
+    " (SELECT max(v.opened) FROM view v WHERE v.maildrop = m.maildrop),"
+    " (SELECT max(f.at) FROM view v JOIN fetched f ON f.view = v.view WHERE v.maildrop = m.maildrop),"
+    " l.since, l.reason FROM account a JOIN maildrop m ON m.maildrop = a.maildrop"
+    " LEFT JOIN locked l ON l.maildrop = m.maildrop ORDER BY a.name"
+)
+VIEWS = (
+    "SELECT d.name, d.rights, d.seen, v.floor, v.living, v.opened,"
+    " (SELECT max(f.at) FROM fetched f WHERE f.view = v.view),"
+    " (SELECT count(*) FROM entry e WHERE e.maildrop = v.maildrop AND e.number > v.floor AND NOT EXISTS"
+    " (SELECT 1 FROM exception x WHERE x.view = v.view AND x.number = e.number))"
+    " FROM view v LEFT JOIN device d ON d.view = v.view WHERE v.maildrop = ?"
+    " ORDER BY coalesce(d.device, 0)"
+)
