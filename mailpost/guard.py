@@ -8,6 +8,13 @@ Bans alone are there in the clear, and outlive the process: the owner sees and l
 mail program with an outdated password offers the same one every five minutes for weeks: that is one
 guess, however often it comes, and the office behind the same address notices nothing of it.
 
+**A wrong proof says nothing of the password** (SCRAM, APOP): an outdated one looks different each time. So
+eight wrong proofs for one name from one neighbourhood count as one guess. Three programs that come every five
+minutes are five guesses an hour then, of the thirty that get a ban. A guesser who uses SCRAM gains by it
+eight guesses for one: some 240 before the ban in place of 30, each of them held back as if it counted whole.
+That finds a password which is among the first few hundred that everybody tries, and no other. Cheaper
+would be dangerous: a count for so many minutes, say, would let hundreds of sessions guess side by side.
+
 **The victim is never locked out.** An account cannot be locked: nothing that others do makes a right
 password wrong. Where many addresses guess at one name, each once (a botnet), no address stands out, and
 only the name does. So a login for that name is held back for some seconds *before* its password is
@@ -42,6 +49,9 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
 _log = Logger(namespace="mailpost.guard")
+
+PROOFS = 8
+"""Wrong proofs for one name, from one neighbourhood, that count as one guess."""
 
 _DIGEST = 16
 _MOST_DOUBLINGS = 32
@@ -117,6 +127,8 @@ class Guard:
         self._guesses: OrderedDict[bytes, _Recent] = OrderedDict()  # by neighbourhood
         self._guessers: OrderedDict[bytes, _Recent] = OrderedDict()  # by name
         self._known: OrderedDict[bytes, _Recent] = OrderedDict()  # by name
+        # Wrong proofs, and when the last one came: by neighbourhood and name.
+        self._proofs: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
 
     def banned(self, peer: str) -> bool:
         """Whether a peer may not come, or log in, just now. Loopback and the allowed always may.
@@ -136,6 +148,8 @@ class Guard:
     def slow(self, peer: str, name: str) -> float:
         """Seconds to wait before the password of a login is looked at, however right it may be.
 
+        :param name: as whom its logins are counted.
+
         More than 0 only where many neighbourhoods guess at this name and this is none of its known ones.
         """
         rules, now = self._rules, self._clock.seconds()
@@ -154,9 +168,11 @@ class Guard:
                 return 0.0
         return _growing(len(guessers) - rules.name_free, rules.name_delay)
 
-    def wrong(self, peer: str, name: str, password: bytes) -> float:
+    def wrong(self, peer: str, name: str, password: bytes | None, counted: str = "") -> float:
         """A login was wrong: count and log it, perhaps ban its neighbourhood.
 
+        :param password: what was offered; None: a proof, which does not tell.
+        :param counted: as whom it is counted, where that is not the name that was typed.
         :return: seconds that the answer is to be held back.
         """
         # The name stands last and escaped: whatever it holds, the line's begin is ours (fail2ban).
@@ -165,29 +181,39 @@ class Guard:
             return 0.0
         rules, now = self._rules, self._clock.seconds()
         near = neighbourhood(peer)
-        place, account = self._digest(near), self._digest(name.lower())
+        place, account = self._digest(near), self._digest((counted or name).lower())
         guessers = _touch(self._guessers, account, rules.room)
         guessers.see(place, now, rules.name_free + _MOST_DOUBLINGS)
         if self.banned(peer):  # another session of the same peer
             return rules.longest_delay
+        if password is None:
+            proofs = self._proof(place + account, now)
+            guess = self._digest(account, b"%d " % (proofs // PROOFS))
+            repeated = proofs - proofs // PROOFS
+        else:
+            guess, repeated = self._digest(password, account), 0
         guesses = _touch(self._guesses, place, rules.room)
         guesses.forget_until(now - rules.window)
-        guesses.see(account + self._digest(password, account), now, rules.guesses)
+        guesses.see(account + guess, now, rules.guesses)
         count = len(guesses)
         if count >= rules.guesses and rules.ban:
             del self._guesses[place]
             self._ban(Ban(ip_network(near), now + rules.ban, now, WRONG_LOGINS, False, count))
             return rules.longest_delay
-        return _growing(count - rules.free, rules.longest_delay)
+        return _growing(count + repeated - rules.free, rules.longest_delay)
 
     def right(self, peer: str, name: str) -> None:
-        """A login was right: forgive the neighbourhood its guesses at this name, and know it from now on."""
+        """A login was right: forgive the neighbourhood its guesses at this name, and know it from now on.
+
+        :param name: as whom its logins are counted.
+        """
         if self._exempt(peer):
             return
         rules, now = self._rules, self._clock.seconds()
         place, account = self._digest(neighbourhood(peer)), self._digest(name.lower())
         known = _touch(self._known, account, rules.room)
         known.see(place, now, rules.known_places)
+        self._proofs.pop(place + account, None)
         guesses = self._guesses.get(place)
         if guesses is not None:
             for guess in [one for one in guesses if one.startswith(account)]:
@@ -199,9 +225,20 @@ class Guard:
             guessers.pop(place, None)
 
     @property
-    def sizes(self) -> tuple[int, int, int, int]:
-        """How many are remembered: neighbourhoods that guess, names guessed at, names known, bans."""
-        return len(self._guesses), len(self._guessers), len(self._known), len(self.bans)
+    def sizes(self) -> tuple[int, ...]:
+        """How many are remembered: who guesses, names guessed at, names known, wrong proofs, bans."""
+        tables = (self._guesses, self._guessers, self._known, self._proofs)
+        return (*[len(table) for table in tables], len(self.bans))
+
+    def _proof(self, whose: bytes, now: float) -> int:
+        """A wrong proof came: how many did before it."""
+        before, last = self._proofs.pop(whose, (0, now))
+        if last <= now - self._rules.window:
+            before = 0
+        self._proofs[whose] = (before + 1, now)
+        if len(self._proofs) > self._rules.room:
+            self._proofs.popitem(last=False)
+        return before
 
     def _ban(self, ban: Ban) -> None:
         self.bans.add(ban)

@@ -80,6 +80,11 @@ class AccountChecker:
         self._remembered = Remembered() if remembered is None else remembered
         self._separator = separator
 
+    def counted_as(self, name: str) -> str:
+        """As whom the guard counts logins of a name: all names of an account are one, who exists or not."""
+        asked = asked_for(name.encode(), self._domains, self._separator)
+        return asked.name if asked else name.lower()
+
     def requestAvatarId(self, credentials: IUsernamePassword) -> Any:  # at once, or by a Deferred
         """Find out whose password it is.
 

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -68,6 +67,8 @@ class Entrance:
         self._checkers: dict[Any, Any] = portal.checkers
         for interface in self._checkers:
             self.checks |= _CHECKED.get(interface, Checks(0))
+        passwords = self._checkers.get(IUsernamePassword)
+        self._counted_as: Callable[[str], str] = getattr(passwords, "counted_as", str.lower)
         tokens = self._checkers.get(IBearerToken)
         self.told: TokenTerms = getattr(tokens, "told", TokenTerms())
 
@@ -113,16 +114,18 @@ class Entrance:
         if guard is None:
             credentials = _credentials(asked, peer)
             return await enter(self._portal, credentials), credentials.account
-        if guard.banned(peer):
-            raise TemporaryFailure("its address is banned for wrong logins")
-        await self._wait(guard.slow(peer, asked.name))
+        _turn_away(guard, peer)
+        account = self._counted_as(asked.name)
+        if seconds := guard.slow(peer, account):
+            await self._wait(seconds)
+            _turn_away(guard, peer)  # its neighbours may have guessed on meanwhile
         try:
             credentials = _credentials(asked, peer)
             avatar = await enter(self._portal, credentials)
         except LoginFailed:
-            await self._wait(guard.wrong(peer, asked.name, _guess(asked)))
+            await self._wait(guard.wrong(peer, asked.name, _guess(asked), account))
             raise
-        guard.right(peer, asked.name)
+        guard.right(peer, account)
         return avatar, credentials.account
 
     async def _wait(self, seconds: float) -> None:
@@ -130,11 +133,20 @@ class Entrance:
             await deferLater(self._clock, seconds)
 
 
-def _guess(asked: wire.Login) -> bytes:
-    """What tells one guess from another. A proof and a digest say nothing of it: each is another one."""
+def _turn_away(guard: Guard, peer: str) -> None:
+    """Let nobody go on whose address is banned.
+
+    :raises TemporaryFailure: it is.
+    """
+    if guard.banned(peer):
+        raise TemporaryFailure("its address is banned")
+
+
+def _guess(asked: wire.Login) -> bytes | None:
+    """What tells one guess from another; None for a proof and a digest, which say nothing of it."""
     if isinstance(asked, LoginOffered):
         return asked.password
-    return asked.token.encode() if isinstance(asked, TokenOffered) else secrets.token_bytes(8)
+    return asked.token.encode() if isinstance(asked, TokenOffered) else None
 
 
 def _credentials(asked: wire.Login, peer: str) -> Offered:

@@ -355,6 +355,79 @@ def test_one_outdated_password_is_one_guess():
     assert way.tries(ProofGiven("alice", KEYS)) == ["alice"]
 
 
+class Named(Guarded):
+    """An entrance that reads names as the office does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        checker = AccountChecker(self.book, DOMAINS, Turnstile(lambda *_: succeed(False)), SECRET)
+        realm = OfficeRealm(self.book, Maildrop, DOMAINS)
+        self.entrance = Entrance(Portal(realm, [checker, self.proofs]), self.clock)
+
+
+ALICES = ["alice", "Alice@Example.org", "alice#phone", "recent:alice", "alice#desk@example.org"]
+
+
+def test_all_names_of_an_account_are_one_guess():
+    """The same outdated password by whichever of them; and another password by each is another guess."""
+    way = Named()
+    for name in ALICES:
+        way.tries(LoginOffered(name, b"last year's"))
+    assert not way.guard.banned(PEER)
+    for name in ALICES[:2]:
+        way.tries(LoginOffered(name, name.encode()))
+    assert way.guard.banned(PEER)
+
+
+def test_all_names_of_an_account_are_forgiven_together():
+    """Whoever is right by one of them."""
+    way = Named()
+    for name in ALICES[1:3]:
+        way.tries(LoginOffered(name, name.encode()))
+    assert way.tries(ProofGiven("alice", KEYS)) == ["alice"]
+    for name in ALICES[1:3]:
+        way.tries(LoginOffered(name, name.encode()))
+    assert not way.guard.banned(PEER)
+
+
+def test_a_botnet_gains_nothing_by_other_names():
+    """Where many guess, each by another name of hers: it is alice who is guarded."""
+    way = Named()
+    for number, name in enumerate(ALICES):
+        way.tries(LoginOffered(name, b"123456"), f"198.51.100.{number}")
+    assert not way.tries(ProofGiven("alice", KEYS), "203.0.113.1")
+
+
+def test_the_name_that_was_typed_is_logged(log):
+    """The log has what came, the count whom it meant."""
+    Named().tries(LoginOffered("recent:alice#phone", b"wrong"))
+    assert log.lines("wrong") == [f"wrong login from {PEER} as 'recent:alice#phone'"]
+
+
+def test_names_are_read_by_who_checks_them():
+    """A checker from outside has names of its own; they differ by more than their case."""
+    way = Guarded()
+    for name in ("alice", "ALICE"):
+        way.tries(LoginOffered(name, b"one"))
+    assert not way.guard.banned(PEER)
+    for name in ("alice@example.org", "alice#phone"):
+        way.tries(LoginOffered(name, b"one"))
+    assert way.guard.banned(PEER)
+
+
+def test_banned_while_it_waited():
+    """A login to a guarded name is held back; whose neighbours get banned meanwhile is put off."""
+    way = Guarded()
+    for number in range(9):
+        way.guard.wrong(f"198.51.100.{number}", "alice", b"123456")
+    waiting = way.tries(ProofGiven("alice", KEYS))
+    assert not waiting
+    for password in (b"1", b"2", b"3"):
+        way.guard.wrong(PEER, "bob", password)
+    way.clock.advance(4)
+    assert isinstance(waiting[0], TemporaryFailure)
+
+
 def test_nobody_waits_for_who_has_gone():
     """A connection that is lost while its answer is held back."""
     way = Guarded()
