@@ -77,6 +77,12 @@ class Office(Table):
         return Path(self.store.removeprefix("sqlite:"))
 
 
+class Keeping(Table):
+    """How long letters are kept."""
+
+    bin: int = Field(default=7, ge=0, le=36_500, description="days, from 0 to 36500")
+
+
 class Limits(Table):
     """What one peer, and all of them together, may take."""
 
@@ -174,6 +180,7 @@ class Config(Table):
     """The whole file."""
 
     office: Office = Field(description="a table [office]")
+    keeping: Keeping = Field(default_factory=Keeping, description="a table [keeping]")
     limits: Limits = Field(default_factory=Limits, description="a table [limits]")
     guard: Guard = Field(default_factory=Guard, description="a table [guard]")
     listen: Annotated[tuple[Listen, ...], AfterValidator(values.some)] = Field(

@@ -106,6 +106,7 @@ class ISnapshot(Interface):
         """A letter as it is to be sent: postmark and body, ending with CRLF, dots not stuffed.
 
         :raises TemporaryFailure: it cannot be read just now (also through the Deferred).
+        :raises LetterGone: it has left the maildrop meanwhile (likewise).
         """
 
     def let_go(indexes: Sequence[int]) -> Deferred[None]:

@@ -63,5 +63,9 @@ class MaildropLocked(Exception):  # noqa: N818 - names the outcome, as the other
     """
 
 
+class LetterGone(TemporaryFailure):
+    """A letter left its maildrop while a session had it listed; another session will not list it."""
+
+
 class MaildropInUse(Exception):  # noqa: N818 - RFC 2449's own term, [IN-USE]
     """Another session holds this maildrop's lock (RFC 1939 §4)."""

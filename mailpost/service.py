@@ -124,6 +124,7 @@ class PostOffice(Service):
             defer_to_thread=in_thread,
             reserve=config.office.disk_reserve,
             lapse=config.office.device_lapse * DAY,
+            bin_keeps=config.keeping.bin * DAY,
         )
         store.start()
         sorter = LocalSorter(store.addresses, config)

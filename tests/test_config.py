@@ -154,7 +154,7 @@ def test_nothing_changes_later():
         (
             "[office]",
             "[users]\n[office]",
-            "users: unknown key; known are office, limits, guard, listen",
+            "users: unknown key; known are office, keeping, limits, guard",
         ),
     ],
 )

@@ -67,6 +67,8 @@ def test_the_commented_defaults_are_true():
     guard = {key: shown[key] for key in config.Guard.model_fields}
     assert config.Guard.model_validate(guard) == config.Guard()
     assert GuardRules(**config.Guard().model_dump()) == GuardRules()
+    keeping = {key: shown[key] for key in config.Keeping.model_fields}
+    assert config.Keeping.model_validate(keeping) == config.Keeping()
     limits = {key: shown[key] for key in config.Limits.model_fields}
     assert config.Limits.model_validate(limits) == config.Limits()
     for key in ("cleartext", "proxy"):

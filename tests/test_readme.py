@@ -188,6 +188,7 @@ def test_every_block_is_tested_here() -> None:
         "First steps": 7,
         "Several devices": 4,
         "Moving in": 2,
+        "Keeping": 1,
         "For teachers": 2,
         "For developers who test an application's mail": 1,
         "For Twisted developers": 2,
@@ -265,6 +266,22 @@ def test_moving_in(with_alice: Newcomer) -> None:
     assert gone != server
     with pytest.raises(AssertionError, match="refused"):
         with_alice.run(f"{gone} --password-stdin", typed=f"{PASSWORD}\n")
+
+
+def test_keeping(with_alice: Newcomer) -> None:
+    """What was deleted comes back, once."""
+    what_there_is, undelete = commands(blocks("Keeping")[0])
+    needed("curl")
+    with_alice.run(commands(blocks("First steps")[1])[0])
+    with_alice.run(commands(blocks("First steps")[3])[2])
+    assert with_alice.collect() == []
+    end = time.monotonic() + PATIENCE
+    while "1 letter of alice would come back" not in (listed := with_alice.run(what_there_is)):
+        assert time.monotonic() < end, listed
+    assert re.search(r"^\d{4}-.* hello$", listed, re.MULTILINE)
+    assert with_alice.run(undelete) == "1 letter of alice is back\n"
+    assert len(with_alice.collect()) == 1
+    assert "nothing of alice's" in with_alice.run(undelete)
 
 
 def test_the_demonstration(newcomer: Newcomer) -> None:

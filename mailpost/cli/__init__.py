@@ -25,6 +25,7 @@ _COMMANDS = (
     "user",
     "device",
     "maildrop",
+    "undelete",
     "ban",
     "serve",
     "status",

@@ -50,6 +50,11 @@ store = {store}
 # Less free disk than this, and no more letters are taken in (452), so that collecting goes on.
 # disk_reserve = "256 MiB"
 
+[keeping]
+# Days that deleted letters wait in the bin, from which mailpost undelete NAME brings them back. When the disk
+# is short (disk_reserve) the bin is emptied earlier. 0: what is deleted is gone at once.
+# bin = 7
+
 [limits]
 # Connections at one time, all protocols together.
 # connections = 1000

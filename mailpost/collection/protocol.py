@@ -17,7 +17,7 @@ from mailpost.collection.login_delay import LoginDelay
 from mailpost.connection import Connection, ConnectionFactory
 from mailpost.interfaces import IDowngrading, IRemembering
 from mailpost.limits import ConnectionLimits
-from mailpost.outcome import MaildropInUse, MaildropLocked, TemporaryFailure
+from mailpost.outcome import LetterGone, MaildropInUse, MaildropLocked, TemporaryFailure
 from mailpost.wire import reply
 from mailpost.wire.login import Login
 from mailpost.wire.pop3 import POP3Server
@@ -227,7 +227,8 @@ class POP3Connection(Connection):
 
     def _not_readable(self, failure: TemporaryFailure) -> None:
         _log.warn("a letter of {user} cannot be read: {why}", user=self.session.name, why=failure)
-        self.session.refuse(reply.POP_TRY_LATER)
+        gone = isinstance(failure, LetterGone)
+        self.session.refuse(reply.POP_LETTER_GONE if gone else reply.POP_TRY_LATER)
 
     # The end --------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from mailpost.store.addresses import (
     Domains,
     Found,
 )
+from mailpost.store.bin import BIN, Binned
 from mailpost.store.devices import Device, ListedDevice, Rights
 from mailpost.store.errors import (
     BadAddress,
@@ -36,6 +37,7 @@ from mailpost.store.overview import ListedMaildrop, ListedView
 from mailpost.store.store import Store, create_store, open_store
 
 __all__ = [
+    "BIN",
     "DAY",
     "SEPARATOR",
     "Account",
@@ -44,6 +46,7 @@ __all__ = [
     "Addresses",
     "Alias",
     "BadAddress",
+    "Binned",
     "Device",
     "DiskFull",
     "Domain",

@@ -34,7 +34,10 @@ ROW = 64 * 1024  # a body up to this many octets is kept in a row
 
 @implementer(IDelivery)
 class Delivery:
-    """Takes letters in."""
+    """Takes letters in.
+
+    :param make_room: told when the disk is short.
+    """
 
     def __init__(
         self,
@@ -43,16 +46,21 @@ class Delivery:
         space: Space,
         clock: IReactorTime,
         defer_to_thread: Callable[..., Deferred[Any]],
+        make_room: Callable[[], None],
     ) -> None:
         self.ledger = ledger
         self.parcels = parcels
         self.space = space
         self.clock = clock
         self.defer_to_thread = defer_to_thread
+        self._make_room = make_room
 
     def has_room(self) -> bool:
-        """Whether the reserve of free disk is untouched."""
-        return self.space.enough()
+        """Whether the reserve of free disk is untouched; if not, room is made where that can be."""
+        if self.space.enough():
+            return True
+        self._make_room()
+        return False
 
     def begin(self) -> Draft:
         """Begin to take a letter in."""
@@ -79,7 +87,7 @@ class Draft:
         space = self._delivery.space
         space.take(2 * len(chunk))  # a row is written twice: to the log, then to its page
         if self._parcel is not None:
-            if not space.enough():
+            if not self._delivery.has_room():
                 self._parcel.stop(OSError(errno.ENOSPC, "the rest of the disk is a reserve"))
             return self._parcel.write(chunk)
         self._chunks.append(chunk)

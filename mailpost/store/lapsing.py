@@ -6,7 +6,8 @@ goes on from what is still there when it is opened again. Where none lives, all 
 makes no other lapse at once: they are counted anew from then on.
 
 What lapses may lose letters, so a clock is not believed at once: after it has jumped by more than a day, or
-the office was closed for as long, nothing lapses for a week, in which whatever is in use is seen.
+the office was closed for as long, nothing lapses for a week, in which whatever is in use is seen. Nor is
+anything deleted by its age meanwhile.
 """
 
 from __future__ import annotations
@@ -48,8 +49,10 @@ class Opened(Operation[None]):
         return [None] * len(operations)
 
 
-class Lapse(Operation[None]):
+class Lapse(Operation[bool]):
     """Let lapse what has not been opened for long. To be done more often than once a day.
+
+    Answers whether the clock is believed.
 
     :param now: seconds since 1970.
     :param after: seconds unopened.
@@ -62,13 +65,11 @@ class Lapse(Operation[None]):
         self.after = after
 
     @classmethod
-    def apply(cls, db: apsw.Connection, operations: Sequence[Lapse]) -> Sequence[None]:
+    def apply(cls, db: apsw.Connection, operations: Sequence[Lapse]) -> Sequence[bool]:
         """One after the other."""
-        for lapse in operations:
-            lapse.one(db)
-        return [None] * len(operations)
+        return [lapse.one(db) for lapse in operations]
 
-    def one(self, db: apsw.Connection) -> None:
+    def one(self, db: apsw.Connection) -> bool:
         """See whether the clock has been steady, then let lapse."""
         now = self.now
         known: dict[str, str] = dict(db.execute(sql.CLOCK).fetchall())  # type: ignore[arg-type]
@@ -79,6 +80,8 @@ class Lapse(Operation[None]):
             db.execute(sql.KEEP, (name, str(value)))
         # A view of which it is not known when it was opened last begins to be counted.
         db.execute(sql.COUNT_FROM, (now,))
-        if now - steady >= WEEK:
+        believed = now - steady >= WEEK
+        if believed:
             before = now - self.after
             db.execute(sql.LAPSE, (before, before))
+        return believed

@@ -162,5 +162,21 @@ STEPS: tuple[tuple[str, ...], ...] = (
             since BIGINT NOT NULL,
             reason TEXT NOT NULL)""",
     ),
+    (
+        # Entries that have left their maildrop and can come back for some days. gone: when they left.
+        """CREATE TABLE bin (
+            place $key,
+            maildrop BIGINT NOT NULL,
+            number BIGINT NOT NULL,
+            letter BIGINT NOT NULL,
+            octets BIGINT NOT NULL,
+            plain BIGINT,
+            arrived BIGINT NOT NULL,
+            uidl TEXT,
+            postmark $octets NOT NULL,
+            gone BIGINT NOT NULL,
+            UNIQUE (maildrop, number))""",
+        "CREATE INDEX bin_gone ON bin (gone)",
+    ),
 )
 VERSION = len(STEPS)

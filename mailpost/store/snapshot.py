@@ -14,8 +14,8 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from mailpost.interfaces import IDowngrading, IRemembering
-from mailpost.outcome import TemporaryFailure
-from mailpost.store import schema, sql
+from mailpost.outcome import LetterGone, TemporaryFailure
+from mailpost.store import schema, sql, sql_keeping
 from mailpost.store.fetched import RUNS, Note, runs_of
 from mailpost.store.pieces import Parcelled, Pieces, PlainPieces
 from mailpost.store.views import LetGo
@@ -167,7 +167,7 @@ class Snapshot:
         self._ahead = ahead if self._open else None
         letter = ahead.pop(number, None)
         if letter is None:
-            raise TemporaryFailure("the letter is not in the store any more")
+            raise LetterGone("it has left the maildrop meanwhile")
         return letter
 
     def _take_one(self, letter: bytes | Parcelled) -> bytes | IPieces:
@@ -258,9 +258,11 @@ def read_plain(db: apsw.Connection, maildrop: int, number: int) -> bytes | Parce
 
 
 def _read(db: apsw.Connection, maildrop: int, number: int) -> tuple[Parcelled, bytes | None]:
-    row = db.execute(sql.LETTER, (maildrop, number)).get
+    place = (maildrop, number)
+    # What went while a session has it listed is still in the bin.
+    row = db.execute(sql.LETTER, place).get or db.execute(sql_keeping.LETTER_IN_BIN, place).get
     if row is None:
-        raise TemporaryFailure("the letter is not in the store any more")
+        raise LetterGone("it has left the maildrop meanwhile")
     postmark, body, flags, parcel = row
     end = b"\r\n" if flags & schema.NO_FINAL_CRLF else b""
     return Parcelled(postmark, parcel, end), body

@@ -46,6 +46,10 @@ class Space:
             self._left = self.free() - self.reserve
         return self._left >= 0
 
+    def ask_anew(self) -> None:
+        """Room may have been made: the answer of before is not good any more."""
+        self._asked = float("-inf")
+
     def take(self, octets: int) -> None:
         """So much more is about to be written, at most."""
         self._taken += octets

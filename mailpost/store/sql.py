@@ -92,9 +92,10 @@ DROP_EXCEPTIONS = (
     "DELETE FROM exception WHERE view IN (VALUES (?))"
     " AND number <= (SELECT v.floor FROM view v WHERE v.view = exception.view)"
 )
-ADD_EXCEPTIONS = (  # but not for a view that has been removed meanwhile
+ADD_EXCEPTIONS = (  # but not for a view that has been removed meanwhile, nor of a letter that has left
     "INSERT INTO exception (view, number) SELECT v.column1, v.column2 FROM (VALUES (?,?)) AS v"
-    " WHERE v.column1 IN (SELECT view FROM view) ON CONFLICT DO NOTHING"
+    " WHERE EXISTS (SELECT 1 FROM view w JOIN entry e ON e.maildrop = w.maildrop"
+    " AND e.number = v.column2 WHERE w.view = v.column1) ON CONFLICT DO NOTHING"
 )
 
 # Sweeping -----------------------------------------------------------------------------------------
@@ -146,6 +147,7 @@ LESSEN = "UPDATE maildrop SET letters = letters - ?, octets = octets - ? WHERE m
 TAKE_MAILDROP = (
     "DELETE FROM maildrop WHERE maildrop = ? AND closed = 1"
     " AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.maildrop = maildrop.maildrop)"
+    " AND NOT EXISTS (SELECT 1 FROM bin b WHERE b.maildrop = maildrop.maildrop)"
 )
 NAMED_PARCELS = "SELECT json_group_array(parcel) FROM letter WHERE parcel IN (VALUES (?))"
 

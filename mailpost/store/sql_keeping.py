@@ -1,4 +1,4 @@
-"""The statements about how long letters are kept: what was fetched, and when."""
+"""The statements about how long letters are kept: what was fetched, and when; the bin."""
 
 # Fetched ------------------------------------------------------------------------------------------
 # The runs of a view that meet first to last.
@@ -28,4 +28,46 @@ FETCHED_BY = (
     " (SELECT CASE WHEN f.first <= ? THEN f.at END FROM fetched f WHERE f.view = v.view AND f.last >= ?"
     " ORDER BY f.last LIMIT 1)"
     " FROM view v LEFT JOIN device d ON d.view = v.view WHERE v.maildrop = ? ORDER BY v.view"
+)
+
+# The bin ------------------------------------------------------------------------------------------
+CLOSED = "SELECT closed FROM maildrop WHERE maildrop = ?"
+THROW_AWAY = (
+    "INSERT INTO bin (maildrop, number, letter, octets, plain, arrived, uidl, postmark, gone)"
+    " SELECT maildrop, number, letter, octets, plain, arrived, uidl, postmark, ? FROM entry"
+    " WHERE maildrop = ? AND number IN (VALUES (?))"
+)
+OLDEST_IN_BIN = (
+    "SELECT json_group_array(json_array(place, letter, octets)) FROM"
+    " (SELECT place, letter, octets FROM bin WHERE gone < ? ORDER BY gone, place LIMIT ?)"
+)
+BIN_OF = (
+    "SELECT json_group_array(json_array(place, letter, octets)) FROM"
+    " (SELECT place, letter, octets FROM bin WHERE maildrop = ? AND gone >= ? ORDER BY number LIMIT ?)"
+)
+LEAVE_BIN = "DELETE FROM bin WHERE place IN (VALUES (?))"
+# (arrived, place, ...): under new numbers, in their former order.
+COME_BACK = (
+    "INSERT INTO entry (maildrop, number, letter, octets, plain, arrived, postmark)"
+    " SELECT b.maildrop, m.next + row_number() OVER (ORDER BY b.number) - 1, b.letter, b.octets,"
+    " b.plain, ?, b.postmark FROM bin b JOIN maildrop m ON m.maildrop = b.maildrop AND m.closed = 0"
+    " WHERE b.place IN (VALUES (?))"
+)
+ADD_BACK = (
+    "UPDATE maildrop SET next = next + ?, letters = letters + ?, octets = octets + ?"
+    " WHERE maildrop = ?"
+)
+IN_BIN = (
+    "SELECT b.letter, b.number, b.arrived, b.gone, b.octets, l.trace, l.reverse_path FROM bin b"
+    " JOIN letter l ON l.letter = b.letter WHERE b.maildrop = ? AND b.gone >= ? ORDER BY b.number"
+)
+LETTER_IN_BIN = (
+    "SELECT e.postmark, b.octets, l.flags, l.parcel FROM bin e JOIN letter l ON l.letter = e.letter"
+    " LEFT JOIN body b ON b.letter = e.letter WHERE e.maildrop = ? AND e.number = ?"
+)
+
+# What people know a letter by -----------------------------------------------------------------------
+HEAD = (
+    "SELECT substr(b.octets, 1, ?), l.parcel FROM letter l LEFT JOIN body b ON b.letter = l.letter"
+    " WHERE l.letter = ?"
 )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mailpost.store.accounts import Account, Accounts
 from mailpost.store.addresses import Addresses
 from mailpost.store.bans import KeptBans
+from mailpost.store.bin import BIN, Bin
 from mailpost.store.bringing import Bringing
 from mailpost.store.changes import REVOKED, Changes
 from mailpost.store.checkpoints import Checkpoints
@@ -26,6 +27,7 @@ from mailpost.store.delivery import Delivery
 from mailpost.store.devices import Devices
 from mailpost.store.fetched import Fetched, fetched_by
 from mailpost.store.figures import Figures, figures
+from mailpost.store.heads import head
 from mailpost.store.lapsing import DAY, LAPSE
 from mailpost.store.ledger import Ledger
 from mailpost.store.locking import Locking
@@ -56,6 +58,7 @@ class Store:
 
     :ivar accounts: the account book.
     :ivar addresses: domains and aliases.
+    :ivar bin: what was deleted and can come back.
     :ivar devices: what each account's devices are.
     :ivar delivery: takes letters in.
     :ivar bringing: takes in letters that were elsewhere before.
@@ -75,6 +78,7 @@ class Store:
         defer_to_thread: Callable[..., Deferred[Any]],
         reserve: int = RESERVE,
         lapse: int = LAPSE,
+        bin_keeps: int = BIN,
     ) -> None:
         engine = Engine(path)
         engine.check()
@@ -97,7 +101,7 @@ class Store:
         self._changes = Changes(self._finder, clock)
         self.bans = KeptBans(self._finder, self.ledger, clock, self._changes)
         self.locking = Locking(self._finder, self.ledger, clock)
-        self.delivery = Delivery(self.ledger, self._parcels, self.space, clock, defer_to_thread)
+        self.bin = Bin(self._readers, self.ledger, clock)
         self.sweeper = Sweeper(
             clock=clock,
             ledger=self.ledger,
@@ -107,6 +111,15 @@ class Store:
             space=self.space,
             in_thread=defer_to_thread,
             lapse=lapse,
+            bin_keeps=bin_keeps,
+        )
+        self.delivery = Delivery(
+            self.ledger,
+            self._parcels,
+            self.space,
+            clock,
+            defer_to_thread,
+            self.sweeper.make_room,
         )
         self._epoch = office["epoch"]
         self.bringing = Bringing(
@@ -168,6 +181,10 @@ class Store:
         seen = account.view if view is None else view
         return Contents(self._readers, self._parcels, self._epoch, account.maildrop, seen)
 
+    def head(self, letter: int) -> bytes:
+        """The first 16 KiB of a letter's body, for people who are to know it again. Blocks."""
+        return self._readers.call(head, self._parcels, letter)
+
     def start(self) -> None:
         """Start what works by itself: the ledger's thread, the sweeper, the look at what has changed."""
         self.ledger.start()
@@ -203,6 +220,7 @@ def open_store(
     create: bool = False,
     reserve: int = RESERVE,
     lapse: int = LAPSE,
+    bin_keeps: int = BIN,
 ) -> Store:
     """Open a store.
 
@@ -212,6 +230,7 @@ def open_store(
     :param create: make the store where there is none.
     :param reserve: octets of disk that intake leaves free.
     :param lapse: seconds unopened, after which a view holds no letters while another one does.
+    :param bin_keeps: seconds that deleted letters can come back; 0: they cannot.
     :raises StoreError: it cannot be opened; the message says what to do.
     """
     place = Path(path)
@@ -224,4 +243,5 @@ def open_store(
         defer_to_thread=defer_to_thread,
         reserve=reserve,
         lapse=lapse,
+        bin_keeps=bin_keeps,
     )

@@ -1,10 +1,10 @@
 """The sweeper: takes away letters that every view has let go of, and gives the disk back.
 
 A session's QUIT moves a cursor, no more; what it left below is taken away here, in small slices through
-the ledger, so that no letter waits long behind one. Then unused pages of the database go back to the
-system, except for some that the next letters will fill. What another process, a crash or ``mailpost
-user remove`` left is looked for at the start and once an hour, and so are views that have lapsed, and bans
-that are over.
+the ledger, so that no letter waits long behind one. It goes into the bin, where there is one. Then unused
+pages of the database go back to the system, except for some that the next letters will fill. What another
+process, a crash or ``mailpost user remove`` left is looked for at the start and once an hour, and so are
+views that have lapsed, bans that are over, and letters that have lain in the bin for long enough.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from twisted.logger import Logger
 from mailpost.outcome import TemporaryFailure
 from mailpost.store import sql
 from mailpost.store.bans import Forget
+from mailpost.store.bin import BIN
 from mailpost.store.lapsing import LAPSE, Lapse
-from mailpost.store.taking import GiveBack, Take
+from mailpost.store.taking import Empty, GiveBack, Take
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,7 @@ SLICE = 128  # letters in a slice
 PAGES = 128  # pages given back in a slice
 AGAIN = 3600.0  # seconds from one search for litter to the next
 LATER = 30.0  # seconds to wait after something went wrong
+SHOWN = 0.25  # seconds until what was given back is seen to be free
 KEEP_PAGES = 4096  # unused pages kept for the next letters: 16 MiB
 KEEP_SHARE = 8  # or one page of so many, where that is more
 
@@ -47,11 +49,12 @@ class Sweeper:
 
     :param in_thread: runs a callable in some thread; a Deferred of its result.
     :param lapse: seconds unopened, after which a view lapses.
+    :param bin_keeps: seconds that a letter stays in the bin; 0: there is no bin.
     """
 
     log = Logger()
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with
         self,
         *,
         clock: IReactorTime,
@@ -62,9 +65,11 @@ class Sweeper:
         space: Space,
         in_thread: Callable[..., Deferred[Any]],
         lapse: int = LAPSE,
+        bin_keeps: int = BIN,
     ) -> None:
         self._clock = clock
         self._lapse = lapse
+        self._bin_keeps = bin_keeps
         self._ledger = ledger
         self._readers = readers
         self._parcels = parcels
@@ -77,6 +82,8 @@ class Sweeper:
         self._sweeping: Deferred[None] | None = None
         self._running = False
         self._overdue = False  # a search, since a sweep was under way
+        self._short = False  # of disk, likewise
+        self._vain = float("-inf")  # when the bin was found to be empty
 
     def start(self) -> None:
         """Look for what was left, and sweep from now on."""
@@ -94,6 +101,15 @@ class Sweeper:
             self._overdue = True
         elif self._running:
             self._begin(self._look())
+
+    def make_room(self) -> None:
+        """The disk is short: empty the bin as far as need be."""
+        if self._clock.seconds() - self._vain < LATER:
+            return
+        if self._sweeping is not None:
+            self._short = True
+        elif self._running:
+            self._begin(self._make_room())
 
     def stop(self) -> None:
         """Stop after the slice that is being swept. Harmless when repeated."""
@@ -119,7 +135,10 @@ class Sweeper:
 
     def _rest(self, _: object) -> None:
         self._sweeping = None
-        if self._overdue and self._running:
+        if self._short and self._running:
+            self._short = False
+            self._begin(self._make_room())
+        elif self._overdue and self._running:
             self._overdue = False
             self._begin(self._look())
         elif self._littered:
@@ -139,21 +158,29 @@ class Sweeper:
 
     async def _look(self) -> None:
         now = int(self._clock.seconds())
-        await self._ledger.submit(Lapse(now, self._lapse))
+        believed = await self._ledger.submit(Lapse(now, self._lapse))
         await self._ledger.submit(Forget(now))
         await self._in_thread(self.remove_orphans)
+        before = now - self._bin_keeps if self._bin_keeps else None
+        if believed or before is None:
+            while self._running and await self._empty(before) == SLICE:
+                await self._pause()
         self._littered.update(await self._readers.defer(_littered))
         await self._sweep()
 
     async def _sweep(self) -> None:
         while self._littered and self._running:
             maildrop = min(self._littered)
-            taken = await self._ledger.submit(Take(maildrop, SLICE))
+            gone = int(self._clock.seconds()) if self._bin_keeps else None
+            taken = await self._ledger.submit(Take(maildrop, SLICE, gone))
             if taken.letters < SLICE:
                 self._littered.discard(maildrop)
             if taken.parcels:
                 await self._in_thread(self._remove, taken.parcels)
             await self._pause()
+        await self._give_back()
+
+    async def _give_back(self) -> None:
         while self._running:
             least = (0, 0) if not self._space.enough() else (KEEP_PAGES, KEEP_SHARE)
             if not await self._ledger.submit(GiveBack(PAGES, *least)):
@@ -161,9 +188,34 @@ class Sweeper:
             self._ledger.shorten_log()
             await self._pause()
 
-    def _pause(self) -> Deferred[None]:
+    async def _empty(self, before: int | None) -> int:
+        """Take a slice out of the bin."""
+        emptied = await self._ledger.submit(Empty(before, SLICE))
+        if emptied.parcels:
+            await self._in_thread(self._remove, emptied.parcels)
+        return emptied.letters
+
+    async def _make_room(self) -> None:
+        letters = 0
+        while self._running and not self._space.enough():
+            some = await self._empty(None)
+            letters += some
+            if not some:
+                self._vain = self._clock.seconds()
+                break
+            await self._give_back()
+            await self._pause(SHOWN)
+            self._space.ask_anew()
+        if letters:
+            self.log.warn(
+                "the disk is short: {letters} letters were taken out of the bin early",
+                letters=letters,
+            )
+        await self._sweep()
+
+    def _pause(self, seconds: float = PAUSE) -> Deferred[None]:
         pause: Deferred[None] = Deferred()
-        self._call = self._clock.callLater(PAUSE, self._go_on, pause)
+        self._call = self._clock.callLater(seconds, self._go_on, pause)
         return pause
 
     def _go_on(self, pause: Deferred[None]) -> None:

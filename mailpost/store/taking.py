@@ -1,4 +1,8 @@
-"""What the sweeper writes: a slice of letters taken away, a slice of pages given back."""
+"""What the sweeper writes: a slice of letters taken away, a slice of pages given back.
+
+What every view has let go of goes into the bin, where there is one, and out of it later. Only then is a
+letter gone that has no other copy.
+"""
 
 from __future__ import annotations
 
@@ -13,26 +17,35 @@ if TYPE_CHECKING:
 
     import apsw
 
+_NEVER = 1 << 62
+
 
 class Taken(NamedTuple):
     """What was taken away.
 
     :ivar letters: how many copies.
+    :ivar octets: of those together.
     :ivar parcels: files that no letter names any more.
     """
 
     letters: int
+    octets: int
     parcels: list[str]
 
 
 class Take(Operation[Taken]):
-    """Take away at most ``limit`` letters of a maildrop that every view has let go of."""
+    """Take away at most ``limit`` letters of a maildrop that every view has let go of.
 
-    __slots__ = ("limit", "maildrop")
+    :param gone: into the bin, at this time in seconds since 1970; None: there is no bin. A closed maildrop's
+        letters never go there, and those that lie there already are taken as well.
+    """
 
-    def __init__(self, maildrop: int, limit: int) -> None:
+    __slots__ = ("gone", "limit", "maildrop")
+
+    def __init__(self, maildrop: int, limit: int, gone: int | None = None) -> None:
         self.maildrop = maildrop
         self.limit = limit
+        self.gone = gone
 
     @classmethod
     def apply(cls, db: apsw.Connection, operations: Sequence[Take]) -> Sequence[Taken]:
@@ -42,22 +55,43 @@ class Take(Operation[Taken]):
     def take(self, db: apsw.Connection) -> Taken:
         """Entries, their exceptions, letters without copies, and a closed maildrop when it is empty."""
         maildrop = self.maildrop
+        closed = db.execute(sql_keeping.CLOSED, (maildrop,)).get
         gone = _rows(db, sql.BELOW_FLOORS, maildrop, maildrop, maildrop, self.limit)
         if len(gone) < self.limit:
             gone += _rows(db, sql.EXCEPTED_BY_ALL, maildrop, self.limit - len(gone))
-        numbers = [number for number, _, _ in gone]
-        if gone:
-            _among(db, sql.TAKE_ENTRIES, numbers, maildrop)
-            octets = sum(octets for _, _, octets in gone)
-            db.execute(sql.LESSEN, (len(gone), octets, maildrop))
-            span = (min(numbers), max(numbers))
-            db.execute(sql_keeping.FORGET_FETCHED, (maildrop, *span, maildrop))
-        # Also what was below all floors that count: a view that has lapsed may list it.
-        _among(db, sql.TAKE_EXCEPTIONS, numbers, maildrop)
-        parcels = _take_copies(db, Counter(letter for _, letter, _ in gone))
-        if len(gone) < self.limit:
+        taken = take_entries(db, maildrop, gone, None if closed else self.gone)
+        if closed and taken.letters < self.limit:
+            binned = _rows(db, sql_keeping.BIN_OF, maildrop, 0, self.limit - taken.letters)
+            emptied = _leave_bin(db, binned)
+            taken = Taken(
+                taken.letters + emptied.letters,
+                taken.octets + emptied.octets,
+                taken.parcels + emptied.parcels,
+            )
+        if taken.letters < self.limit:
             db.execute(sql.TAKE_MAILDROP, (maildrop,))
-        return Taken(len(gone), parcels)
+        return taken
+
+
+class Empty(Operation[Taken]):
+    """Take at most ``limit`` letters out of the bin for good, those first that went there first.
+
+    :param before: what went there before this time, in seconds since 1970; None: whatever is there.
+    """
+
+    __slots__ = ("before", "limit")
+
+    def __init__(self, before: int | None, limit: int) -> None:
+        self.before = _NEVER if before is None else before
+        self.limit = limit
+
+    @classmethod
+    def apply(cls, db: apsw.Connection, operations: Sequence[Empty]) -> Sequence[Taken]:
+        """One slice each."""
+        return [
+            _leave_bin(db, _rows(db, sql_keeping.OLDEST_IN_BIN, emptying.before, emptying.limit))
+            for emptying in operations
+        ]
 
 
 class GiveBack(Operation[bool]):
@@ -87,6 +121,34 @@ class GiveBack(Operation[bool]):
             return False
         db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
         return True
+
+
+def take_entries(
+    db: apsw.Connection, maildrop: int, gone: Sequence[tuple[int, int, int]], to_bin: int | None
+) -> Taken:
+    """Take entries out of a maildrop: number, letter and octets of each.
+
+    :param to_bin: into the bin, at this time; None: for good.
+    """
+    if not gone:
+        return Taken(0, 0, [])
+    numbers = [number for number, _, _ in gone]
+    octets = sum(octets for _, _, octets in gone)
+    if to_bin is not None:
+        _among(db, sql_keeping.THROW_AWAY, numbers, to_bin, maildrop)
+    _among(db, sql.TAKE_ENTRIES, numbers, maildrop)
+    db.execute(sql.LESSEN, (len(gone), octets, maildrop))
+    # Also what was below all floors that count: a view that has lapsed may list it.
+    _among(db, sql.TAKE_EXCEPTIONS, numbers, maildrop)
+    db.execute(sql_keeping.FORGET_FETCHED, (maildrop, min(numbers), max(numbers), maildrop))
+    parcels = _take_copies(db, Counter(letter for _, letter, _ in gone)) if to_bin is None else []
+    return Taken(len(gone), octets, parcels)
+
+
+def _leave_bin(db: apsw.Connection, gone: Sequence[tuple[int, int, int]]) -> Taken:
+    _among(db, sql_keeping.LEAVE_BIN, [place for place, _, _ in gone])
+    parcels = _take_copies(db, Counter(letter for _, letter, _ in gone))
+    return Taken(len(gone), sum(octets for _, _, octets in gone), parcels)
 
 
 def _take_copies(db: apsw.Connection, copies: Counter[int]) -> list[str]:

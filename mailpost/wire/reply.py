@@ -171,6 +171,7 @@ POP_NEEDS_NUMBERS = Response(False, "give the letter's number and how many lines
 POP_NEEDS_NAME = Response(False, "whose maildrop? give a name")
 POP_NEEDS_DIGEST = Response(False, "syntax: APOP name, and a digest of 32 hexadecimal digits")
 POP_NO_SUCH_LETTER = Response(False, "no such letter")
+POP_LETTER_GONE = Response(False, "that letter has left the maildrop meanwhile")
 POP_LETTER_DELETED = Response(False, "that letter is marked as deleted")
 POP_LOGIN_FIRST = Response(False, "log in first")
 POP_ALREADY_IN = Response(False, "you are logged in already")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 
-from mailpost.outcome import TemporaryFailure
+from mailpost.outcome import LetterGone, TemporaryFailure
 from tests.memory import BUFFER, pass_time
 
 from .office import LETTERS, Office, Pieces
@@ -128,6 +128,19 @@ def test_gone_before_a_letter_was_read() -> None:
         else:
             late.callback(result)
         assert not isinstance(result, Pieces) or (result.closed and result.reads == 0)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_letter_that_has_left(late: bool) -> None:  # noqa: FBT001
+    """It is listed, and has gone for good meanwhile: that is said, and the session lives."""
+    office = Office()
+    peer = office.peer()
+    gone = LetterGone("it has left the maildrop meanwhile")
+    office.snapshot.answers[0] = fail(gone) if late else gone
+    heard = peer.ask(b"RETR 1\r\nTOP 1 0\r\nRETR 2\r\n")
+    lines = heard.split(b"\r\n")
+    assert lines[:2] == [b"-ERR that letter has left the maildrop meanwhile"] * 2
+    assert lines[2].startswith(b"+OK")
 
 
 def test_gone_within_a_letter() -> None:

@@ -14,6 +14,7 @@ from .conftest import Office, now
 from .test_sweeper import sweep
 
 LAPSE = 2 * DAY
+BIN = 3 * DAY
 MAIN = "main"
 
 
@@ -34,11 +35,13 @@ class Maildrop(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.office = Office(Path(self.folder.name) / "mail.db", lapse=LAPSE)
+        self.office = Office(Path(self.folder.name) / "mail.db", lapse=LAPSE, bin_keeps=BIN)
         self.again, sweeper.AGAIN = sweeper.AGAIN, DAY // 2
         self.start()
         self.account = self.office.accounts.add("alice")
         self.letters = {}  # number: when it arrived
+        self.bin = {}  # number: when it went there
+        self.bodies = {}
         self.count = 0
         self.views = {MAIN: View(self.account.view, (), None)}
         self.open = {}  # view's name: snapshot, the numbers that it shows, whether there are other views
@@ -62,11 +65,14 @@ class Maildrop(RuleBasedStateMachine):
     def swept(self):
         sweep(self.office)
         holding = self.holding()
+        gone = {number for number in self.letters if all(number in view.gone for view in holding)}
         self.letters = {
-            number: arrived
-            for number, arrived in self.letters.items()
-            if not all(number in view.gone for view in holding)
+            number: arrived for number, arrived in self.letters.items() if number not in gone
         }
+        for number, when in self.office.rows("SELECT number, gone FROM bin"):
+            if number in gone:  # to a second or two: the sweeper takes its time
+                assert 0 <= self.office.clock.seconds() - when < 5
+                self.bin[number] = when
 
     def shown(self, view):
         return [number for number in sorted(self.letters) if number not in view.gone]
@@ -76,6 +82,21 @@ class Maildrop(RuleBasedStateMachine):
         self.office.deliver(b"%d\r\n" % self.count, self.account)
         self.count += 1
         self.letters[self.count] = int(self.office.clock.seconds())
+        self.bodies[self.count] = b"%d\r\n" % (self.count - 1)
+
+    @rule(days=st.sampled_from([0, 1, 2, None]))
+    def undelete(self, days):
+        """What was deleted within so many days, or ever, is there again, below a new number."""
+        now_ = int(self.office.clock.seconds())
+        since = 0 if days is None else now_ - days * DAY
+        back = sorted(number for number, gone in self.bin.items() if gone >= since)
+        assert [one.number for one in self.office.store.bin.of(self.account, since)] == back
+        assert self.office.store.bin.undelete(self.account, since) == len(back)
+        for number in back:
+            del self.bin[number]
+            self.count += 1
+            self.letters[self.count] = now_
+            self.bodies[self.count] = self.bodies[number]
 
     @precondition(lambda self: len(self.views) < 5)
     @rule(days=st.sampled_from([None, 0, 2, 1000]), name=st.sampled_from("abcdef"))
@@ -117,6 +138,8 @@ class Maildrop(RuleBasedStateMachine):
         if not view.living or opened - view.opened > DAY:
             view.opened = opened
         view.living = True
+        for index, number in enumerate(numbers):
+            assert self.office.fetch(snapshot, index).endswith(b"\r\n" + self.bodies[number])
         self.open[name] = snapshot, numbers, len(self.views) > 1
         self.swept()
 
@@ -152,6 +175,8 @@ class Maildrop(RuleBasedStateMachine):
         self.lapsed()
 
     def lapsed(self):
+        binned = int(self.office.clock.seconds()) - BIN
+        self.bin = {number: gone for number, gone in self.bin.items() if gone >= binned}
         before = int(self.office.clock.seconds()) - LAPSE
         living = [view for view in self.views.values() if view.living]
         if any(view.opened >= before for view in living):
@@ -182,6 +207,13 @@ class Maildrop(RuleBasedStateMachine):
             "SELECT letters FROM maildrop WHERE maildrop = ?", self.account.maildrop
         )
         assert counted == [(len(kept),)]
+
+    @invariant()
+    def what_has_left_is_in_the_bin(self):
+        assert dict(self.office.rows("SELECT number, gone FROM bin")) == self.bin
+        copies = self.office.rows("SELECT count(*), sum(copies) FROM letter")
+        assert copies[0][0] == len(self.letters) + len(self.bin)
+        assert copies[0][1] in (None, copies[0][0])
 
     @invariant()
     def every_view_shows_what_it_has_not_let_go_of(self):
