@@ -13,7 +13,7 @@ import click
 FAILED = 1
 WRONG_USAGE = 2
 BAD_DATA = 65  # EX_DATAERR: a name, a password, an address or a source that cannot be
-NO_USER = 67  # EX_NOUSER: no such account, device or ban
+NO_USER = 67  # EX_NOUSER: no such account, device, ban or letter
 UNAVAILABLE = 69  # EX_UNAVAILABLE: a port or a server cannot be had, or no office runs
 CANNOT_CREATE = 73  # EX_CANTCREAT
 TRY_LATER = 75  # EX_TEMPFAIL

@@ -26,3 +26,15 @@ VIEWS = (
     " FROM view v LEFT JOIN device d ON d.view = v.view WHERE v.maildrop = ?"
     " ORDER BY coalesce(d.device, 0)"
 )
+
+# Letters: (octets of a body to give, maildrop, number ...).
+TRACED = "SELECT letter FROM letter WHERE trace = ?"
+WHICH = "SELECT number, letter FROM entry WHERE maildrop = ? AND number > ? ORDER BY number LIMIT ?"
+_HEAD = (
+    "SELECT e.number, e.octets, e.arrived, e.uidl, e.postmark, l.trace, l.reverse_path, l.parcel,"
+    " substr(b.octets, 1, ?) FROM entry e JOIN letter l ON l.letter = e.letter"
+    " LEFT JOIN body b ON b.letter = e.letter WHERE e.maildrop = ? AND"
+)
+HEAD = f"{_HEAD} e.number = ?"
+HEADS = f"{_HEAD} e.number > ? ORDER BY e.number LIMIT ?"
+LATEST_HEADS = f"{_HEAD} e.number < ? ORDER BY e.number DESC LIMIT ?"

@@ -41,6 +41,7 @@ from mailpost.store.snapshot import Room
 from mailpost.store.space import RESERVE, Space
 from mailpost.store.sqlite import Engine
 from mailpost.store.sweeper import Sweeper
+from mailpost.store.tracing import Tracing
 from mailpost.store.turns import TurnLock
 from mailpost.store.writer import Writer
 
@@ -62,6 +63,7 @@ class Store:
     :ivar devices: what each account's devices are.
     :ivar delivery: takes letters in.
     :ivar bringing: takes in letters that were elsewhere before.
+    :ivar tracing: finds letters for people.
     :ivar locking: which maildrops are locked by hand.
     :ivar logins: ends sessions whose login is taken away.
     :ivar bans: who may not come.
@@ -100,6 +102,7 @@ class Store:
         self.devices = Devices(self._readers, self.ledger, clock)
         self._changes = Changes(self._finder, clock)
         self.bans = KeptBans(self._finder, self.ledger, clock, self._changes)
+        self.tracing = Tracing(self._readers, self._parcels, office["epoch"])
         self.locking = Locking(self._finder, self.ledger, clock)
         self.bin = Bin(self._readers, self.ledger, clock)
         self.sweeper = Sweeper(
