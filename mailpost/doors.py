@@ -7,7 +7,6 @@ office, another one binds: a door adopts the port then.
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -15,7 +14,9 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 
+from mailpost import endpoint
 from mailpost.connection import Security
+from mailpost.listening import adopt, from_systemd, listen_at_file
 from mailpost.proxied import ProxiedFactory
 
 if TYPE_CHECKING:
@@ -47,17 +48,27 @@ class Door(Factory):
         def bound(port: IListeningPort) -> None:
             self.port = port
 
-        endpoint = serverFromString(reactor, self.listen.description)
-        listening: Deferred[IListeningPort] = endpoint.listen(self)
+        listening: Deferred[IListeningPort] = maybeDeferred(self._listen, reactor)
         return listening.addCallback(bound)
+
+    def _listen(self, reactor: Any) -> Any:
+        description = self.listen.description
+        parts = endpoint.parse(description)
+        match parts["type"]:
+            case "unix":
+                mode, backlog = int(parts.get("mode", "600"), 8), int(parts["backlog"])
+                return listen_at_file(reactor, parts["address"], mode, backlog, self)
+            case "systemd":
+                return from_systemd(reactor, description, parts["domain"], self)
+            case _:
+                return serverFromString(reactor, description).listen(self)
 
     def adopt(self, reactor: Any, descriptor: int) -> None:
         """Listen at a port that another process has bound.
 
         :param descriptor: inherited from it, and closed here.
         """
-        with socket.socket(fileno=descriptor) as inherited:
-            self.port = reactor.adoptStreamPort(descriptor, inherited.family, self)
+        self.port = adopt(reactor, descriptor, self)
 
     def hold(self) -> int:
         """Keep the port for other processes, and let nobody in here; its descriptor."""

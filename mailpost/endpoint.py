@@ -17,9 +17,10 @@ __all__ = ["parse"]
 _PARTS = {
     "tcp": ("port", "interface", "backlog"),
     "tcp6": ("port", "interface", "backlog"),
-    "unix": ("address", "mode", "backlog", "lockfile"),
+    "unix": ("address", "mode", "backlog"),
     "systemd": ("domain", "index", "name"),
 }
+_DOMAINS = ("INET", "INET6", "UNIX")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _NAME = re.compile(r"((?:[^\\=]|\\.)*)=", re.DOTALL)
 _PART = re.compile(r"((?:[^\\:]|\\.)*)(:|\Z)", re.DOTALL)
@@ -71,17 +72,32 @@ def _check(parts: dict[str, str], *, needed: str) -> None:
         raise ValueError(f'expected a port from 0 to 65535; got "{port}"')
     if not re.fullmatch("[0-7]{1,4}", mode := parts.get("mode", "600")):
         raise ValueError(f'expected a mode in octal, such as 660; got "{mode}"')
-    for name in ("backlog", "index", "lockfile"):
+    for name in ("backlog", "index"):
         if not re.fullmatch("[0-9]{1,9}", number := parts.get(name, "0")):
             raise ValueError(f'expected a number as {name}; got "{number}"')
+    if "\0" in parts.get("address", ""):
+        raise ValueError("a path has no NUL in it")
+    if parts["type"] == "systemd":
+        _check_systemd(parts)
     if interface := parts.get("interface"):
-        try:
-            address = ipaddress.ip_address(interface)
-        except ValueError:
-            raise ValueError(f'expected an IP address as interface; got "{interface}"') from None
-        if address.version != (6 if parts["type"] == "tcp6" else 4):
-            wanted = f"tcp{'6' if address.version == 6 else ''}"  # noqa: PLR2004 - IPv6
-            raise ValueError(f"an address of IPv{address.version} belongs into {wanted}:")
+        _check_interface(parts["type"], interface)
+
+
+def _check_interface(kind: str, interface: str) -> None:
+    try:
+        address = ipaddress.ip_address(interface)
+    except ValueError:
+        raise ValueError(f'expected an IP address as interface; got "{interface}"') from None
+    if address.version != (6 if kind == "tcp6" else 4):
+        wanted = f"tcp{'6' if address.version == 6 else ''}"  # noqa: PLR2004 - IPv6
+        raise ValueError(f"an address of IPv{address.version} belongs into {wanted}:")
+
+
+def _check_systemd(parts: dict[str, str]) -> None:
+    if (domain := parts["domain"]) not in _DOMAINS:
+        raise ValueError(f'expected one of {", ".join(_DOMAINS)} as domain; got "{domain}"')
+    if ("index" in parts) == ("name" in parts):
+        raise ValueError("systemd: needs its index or its name, one of the two")
 
 
 def _hint(description: str) -> str:

@@ -14,6 +14,7 @@ import click
 from mailpost.cli.failures import BAD_CONFIG, FAILED, NOT_PERMITTED, UNAVAILABLE, Failed, explain
 from mailpost.cli.office import become_owner, open_office, read_config
 from mailpost.cli.options import config_option
+from mailpost.cli.supervisor import tell_supervisor
 
 if TYPE_CHECKING:
     from twisted.internet.error import CannotListenError
@@ -63,6 +64,7 @@ def serve(verbose: bool) -> None:  # noqa: FBT001 - click's flag
     def opened(_: None) -> None:
         # Only now: where the office does not open, the reason alone is told.
         _begin_logging(verbose=verbose)
+        tell_supervisor("READY=1")
         reactor.callWhenRunning(click.echo, welcome(path, config, office.doors, names))
 
     office.opened.addCallback(opened)
@@ -130,13 +132,12 @@ def _reason(error: Exception) -> Exception:
 
 
 def _not_listening(error: CannotListenError) -> Failed:
+    if not isinstance(error.port, int):
+        return _no_socket(str(error.port), error.socketError)
     where = f"{error.interface or '*'}:{error.port}"
     number = getattr(error.socketError, "errno", None)
     if number == errno.EADDRINUSE:
-        return Failed(
-            UNAVAILABLE,
-            f"{where} is in use by another program; end that one, or change the endpoint",
-        )
+        return Failed(UNAVAILABLE, _IN_USE.format(where=where))
     if number in (errno.EACCES, errno.EPERM):
         return Failed(
             NOT_PERMITTED,
@@ -146,3 +147,22 @@ def _not_listening(error: CannotListenError) -> Failed:
     if number == errno.EADDRNOTAVAIL:
         return Failed(UNAVAILABLE, f"{where} is not an address of this machine")
     return Failed(UNAVAILABLE, f"{where} cannot be listened on: {error.socketError}")
+
+
+_IN_USE = "{where} is in use by another program; end that one, or change the endpoint"
+
+
+def _no_socket(where: str, error: OSError) -> Failed:
+    """Say what is wrong with a UNIX socket, or one of systemd's."""
+    if error.errno == errno.EADDRINUSE:
+        return Failed(UNAVAILABLE, _IN_USE.format(where=where))
+    if error.errno == errno.EEXIST:
+        return Failed(UNAVAILABLE, f"{where} is there, and it is no socket: move it away")
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return Failed(UNAVAILABLE, f"{where} cannot be made: its folder is not there, make it")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return Failed(
+            NOT_PERMITTED,
+            f"{where} may not be made by this user; choose a folder that belongs to the store's owner",
+        )
+    return Failed(UNAVAILABLE, f"{where} cannot be listened on: {error.strerror or error}")
