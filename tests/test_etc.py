@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mailpost import config
+from mailpost import config, endpoint
 from mailpost.cli import failures, template
+from mailpost.config_tables import BACKLOG
 from mailpost.guard import GuardRules
 
 ETC = Path(__file__).parent.parent / "etc"
@@ -24,6 +25,7 @@ def test_every_file_is_looked_at():
         "fail2ban",  # by test_guard.py, and below
         "mailpost.service",
         "mailpost.toml",
+        "mailpost@.socket",
     }
 
 
@@ -128,9 +130,24 @@ def test_the_unit():
     assert Path(program).name == "mailpost"
     assert words == ["--config", "/etc/mailpost/mailpost.toml", "serve"]
     assert service["User"] == "mailpost"
+    assert service["Type"] == "notify"  # serve says READY=1, see tests/river/test_doors.py
     assert shlex.split(service["ExecReload"])[1:] == ["-HUP", "$MAINPID"]
     assert int(service["TimeoutStopSec"]) > 10
     vain = set(map(int, service["RestartPreventExitStatus"].split()))
     assert vain == {failures.WRONG_USAGE, failures.NOT_PERMITTED, failures.BAD_CONFIG}
     assert service["NoNewPrivileges"] == "yes"
     assert service["ProtectSystem"] == "strict"
+
+
+def test_the_socket_unit():
+    """It gives each socket the name that its comment tells to write into the configuration."""
+    text = (ETC / "mailpost@.socket").read_text()
+    unit = configparser.RawConfigParser()
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(text)
+    named = unit["Socket"]
+    assert named["ListenStream"] == named["FileDescriptorName"] == "%i"
+    assert (ETC / named["Service"]).exists()
+    assert int(named["Backlog"]) == BACKLOG
+    (shown,) = re.findall(r'^#   endpoint = "(systemd:[^"]+)"$', text, re.MULTILINE)
+    assert endpoint.parse(shown) == {"type": "systemd", "domain": "INET6", "name": "25"}

@@ -192,7 +192,7 @@ def test_every_block_is_tested_here() -> None:
         "For teachers": 2,
         "For developers who test an application's mail": 1,
         "For Twisted developers": 2,
-        "For operators": 2,
+        "For operators": 3,
         "The house": 1,
     }
 
@@ -339,7 +339,7 @@ def test_a_realm_of_your_own(newcomer: Newcomer) -> None:
 
 def test_behind_postfix(newcomer: Newcomer) -> None:
     """The listener for LMTP takes letters, where Postfix is told to find it."""
-    listen, postfix = blocks("For operators")
+    listen, postfix, _ = blocks("For operators")
     assert "\nvirtual_transport = lmtp:inet:127.0.0.1:2424\n" in postfix
     config = newcomer.folder / "office" / "mailpost.toml"
     config.write_text(f"{config.read_text()}\n{newcomer.here(listen)}")
@@ -350,6 +350,14 @@ def test_behind_postfix(newcomer: Newcomer) -> None:
         relay.sendmail("me@example.net", ["alice@example.org"], "Subject: over LMTP\n\nIt works.\n")
     (letter,) = newcomer.collect()
     assert "with LMTP id" in letter
+
+
+def test_behind_haproxy(tmp_path: Path) -> None:
+    """HAProxy takes what it is told; tests/river shows that letters come through."""
+    needed("haproxy")
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(blocks("For operators")[2])
+    subprocess.run(["haproxy", "-c", "-f", config], timeout=PATIENCE, check=True)
 
 
 def test_the_house_stands() -> None:

@@ -97,7 +97,7 @@ store = {store}
 # allow = []
 
 # A door each: the protocol, and where it is, as a Twisted endpoint:
-#   tcp:PORT  tcp:PORT:interface=ADDRESS  tcp6:PORT  unix:PATH  systemd:domain=INET:index=0
+#   tcp:PORT  tcp:PORT:interface=ADDRESS  tcp6:PORT  unix:PATH  systemd:domain=INET6:name=25
 # The protocol is one of smtp (from other hosts), submission (from your users, who log in), lmtp (from a
 # mail server that stands in front) and pop3.
 # tls: "starttls" begins it on request (in POP3: STLS), "implicit" with the first octet, "none" never.
@@ -128,7 +128,8 @@ key = "key.pem"
 _EXAMPLES = """
 # More doors. To open one, take the "#" from its lines.
 {encrypted}
-# For a mail server on this machine that hands letters over; who may connect is the file's mode.
+# For a mail server on this machine that hands letters over; who may connect is the file's mode; without
+# one, its owner alone.
 #[[listen]]
 #protocol = "lmtp"
 #endpoint = "unix:/run/mailpost/lmtp:mode=660"

@@ -210,6 +210,21 @@ def test_systemd_socket_activate(make_office: Callable[..., Office], program: Pr
     assert only_letter(office.pop3, user).body == LETTER
 
 
+def test_the_units(program: Program, tmp_path: Path) -> None:
+    """systemd finds nothing wrong with the units in etc/."""
+    etc = Path(__file__).parents[2] / "etc"
+    service = (etc / "mailpost.service").read_text()
+    there = service.replace("/usr/local/bin/mailpost", "/bin/true")
+    (tmp_path / "mailpost.service").write_text(there)
+    shutil.copy(etc / "mailpost@.socket", tmp_path / "mailpost@25.socket")
+    said = run(
+        *("env", f"SYSTEMD_UNIT_PATH={tmp_path}:", program("systemd-analyze", "systemd")),
+        *("verify", "--man=no", "mailpost@25.socket", "mailpost.service"),
+        home=tmp_path,
+    )
+    assert said == b""
+
+
 def test_systemd_is_told(make_office: Callable[..., Office], place: Path) -> None:
     """systemctl start waits for READY=1, which is said when the doors are open, and not before."""
     office, file = make_office(), place / "notify"
