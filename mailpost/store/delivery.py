@@ -56,11 +56,11 @@ class Delivery:
         self._make_room = make_room
 
     def has_room(self) -> bool:
-        """Whether the reserve of free disk is untouched; if not, room is made where that can be."""
-        if self.space.enough():
-            return True
-        self._make_room()
-        return False
+        """Whether the reserve of free disk is untouched; if not for long, room is made where that can be."""
+        enough = self.space.enough()
+        if self.space.short:
+            self._make_room()
+        return enough
 
     def begin(self) -> Draft:
         """Begin to take a letter in."""

@@ -46,9 +46,16 @@ class Space:
             self._left = self.free() - self.reserve
         return self._left >= 0
 
-    def ask_anew(self) -> None:
-        """Room may have been made: the answer of before is not good any more."""
+    @property
+    def short(self) -> bool:
+        """Whether the reserve will soon be touched, as far as the latest :meth:`enough` knew."""
+        return self._left < self.reserve // 4
+
+    def ample(self) -> bool:
+        """Whether as much as the reserve is free above it; asks the system anew."""
         self._asked = float("-inf")
+        self.enough()
+        return self._left >= self.reserve
 
     def take(self, octets: int) -> None:
         """So much more is about to be written, at most."""

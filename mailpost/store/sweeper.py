@@ -103,7 +103,7 @@ class Sweeper:
             self._begin(self._look())
 
     def make_room(self) -> None:
-        """The disk is short: empty the bin as far as need be."""
+        """The disk is short: empty the bin until as much as the reserve is free above it."""
         if self._clock.seconds() - self._vain < LATER:
             return
         if self._sweeping is not None:
@@ -197,7 +197,7 @@ class Sweeper:
 
     async def _make_room(self) -> None:
         letters = 0
-        while self._running and not self._space.enough():
+        while self._running and not self._space.ample():
             some = await self._empty(None)
             letters += some
             if not some:
@@ -205,7 +205,6 @@ class Sweeper:
                 break
             await self._give_back()
             await self._pause(SHOWN)
-            self._space.ask_anew()
         if letters:
             self.log.warn(
                 "the disk is short: {letters} letters were taken out of the bin early",

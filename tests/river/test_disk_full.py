@@ -23,10 +23,13 @@ SMALL = b"Subject: small\r\n\r\n" + LINE * 600
 LARGE = b"Subject: large\r\n\r\n" + LINE * 10_000
 
 
-@pytest.fixture
-def cramped(small_disk: Path, make_office: Callable[..., Office]) -> Office:
-    """A running office on a disk of 64 MiB, 16 of which it leaves to those who collect."""
-    office = make_office(small_disk / "office", office=SETTINGS)
+@pytest.fixture(params=[0])
+def cramped(
+    small_disk: Path, make_office: Callable[..., Office], request: pytest.FixtureRequest
+) -> Office:
+    """A running office on a disk of 64 MiB, 16 of which it leaves to those who collect; without a bin."""
+    keeping = f"\n[keeping]\nbin = {request.param}"
+    office = make_office(small_disk / "office", office=SETTINGS, limits=keeping)
     office.log_file = small_disk.with_name("office.log")
     office.start()
     return office
@@ -92,6 +95,28 @@ def test_letters_do_not_touch_the_reserve(cramped: Office, small_disk: Path, bod
     fill(cramped, user, body)
     found = os.statvfs(small_disk)
     assert found.f_bavail * found.f_frsize > 12 << 20
+
+
+@pytest.mark.parametrize("cramped", [7], indirect=True)
+def test_the_bin_makes_room(cramped: Office) -> None:
+    """What was deleted can come back as long as nobody needs its room: more comes than the disk holds."""
+    user = cramped.newcomer()
+    offered = 0
+    for _ in range(4):
+        kept = []
+        while len(kept) < 200:
+            for _ in attempts(20):
+                if (reply := offer(cramped, user, SMALL)).startswith(b"250"):
+                    break
+                assert reply.startswith(b"452 4.3.1 "), reply
+            kept.append(SMALL)
+        offered += len(kept) * len(SMALL)
+        assert [letter.body for letter in collect(cramped.pop3, user)] == kept
+    assert offered > 46_000_000
+    cramped.mailpost("--config", str(cramped.config), "undelete", user)
+    left = collect(cramped.pop3, user)
+    assert 0 < len(left) < 800
+    assert "letters were taken out of the bin early" in cramped.log
 
 
 def test_a_disk_that_others_fill_to_the_last_octet(cramped: Office, small_disk: Path) -> None:

@@ -167,7 +167,7 @@ def test_a_short_disk_empties_the_bin(office, five, monkeypatch, log):
     monkeypatch.setattr(sweeper, "SLICE", 2)
     collect(office, five)
     space, delivery = office.store.space, office.store.delivery
-    free = [0, 0, 1 << 40]  # after two slices there is room
+    free = [0, space.reserve * 3 // 2, 1 << 40]  # after two slices there is room
     monkeypatch.setattr(space, "free", lambda: free[len(free) - 1 - len(binned(office)) // 2])
     office.clock.advance(FRESH)
     assert not delivery.has_room()
@@ -175,8 +175,20 @@ def test_a_short_disk_empties_the_bin(office, five, monkeypatch, log):
     sweep(office)
     assert binned(office) == [5]
     assert delivery.has_room()
+    assert office.store.sweeper._sweeping is None
     told = "the disk is short: 4 letters were taken out of the bin early"
     assert log.lines("the disk is short") == [told]
+
+
+def test_room_is_made_in_time(office, five, monkeypatch):
+    """It begins before the reserve is touched, so that nobody need be put off."""
+    collect(office, five)
+    reserve = office.store.space.reserve
+    monkeypatch.setattr(office.store.space, "free", lambda: reserve * 9 // 8)
+    office.clock.advance(FRESH)
+    assert office.store.delivery.has_room()
+    sweep(office)
+    assert binned(office) == []
 
 
 def test_an_empty_bin_is_not_emptied_again_and_again(office, five, monkeypatch):
