@@ -413,7 +413,9 @@ class ConnectionFactory(Factory):
 
     def arrive(self, connection: Connection) -> bool:
         """Whether this one may stay."""
-        if self.banned(connection.peer) or not self.limits.admit(connection.peer):
+        peer = connection.peer
+        known = None if self.guard is None else self.guard.knows
+        if self.banned(peer) or not self.limits.admit(peer, known):
             return False
         self.connections.add(connection)
         self.idle.touch(connection)

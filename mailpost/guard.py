@@ -23,7 +23,9 @@ notice nothing, and the victim on a new network waits those seconds once. It is 
 not in its answer, because a guesser who takes silence for a no would hang up and lose nothing; and
 because then the wait tells nothing of the password. A name that does not exist is counted the same, so
 it tells nothing of who exists either. This slows each guess; it does not stop a wide botnet, whose
-guesses wait side by side. A queue would, with the victim in it.
+guesses wait side by side. A queue would, with the victim in it. And where guessers fill the office, the
+last tenth of its connections is for neighbourhoods from which somebody has lately logged in
+(:mod:`mailpost.limits`).
 
 **One account of his own does not help a guesser.** A right login forgives the guesses at that very
 name, and no other; and it makes a neighbourhood known for that name alone.
@@ -127,6 +129,7 @@ class Guard:
         self._guesses: OrderedDict[bytes, _Recent] = OrderedDict()  # by neighbourhood
         self._guessers: OrderedDict[bytes, _Recent] = OrderedDict()  # by name
         self._known: OrderedDict[bytes, _Recent] = OrderedDict()  # by name
+        self._places = _Recent()  # neighbourhoods known for some name
         # Wrong proofs, and when the last one came: by neighbourhood and name.
         self._proofs: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
 
@@ -144,6 +147,13 @@ class Guard:
         address = address_of(peer)
         found = self.bans.on(address, self._clock.seconds())
         return None if found is None or self._allowed(address) else found
+
+    def knows(self, peer: str) -> bool:
+        """Whether somebody has lately logged in from a peer's neighbourhood: it is no stranger's."""
+        if self._exempt(peer):
+            return True
+        self._places.forget_until(self._clock.seconds() - self._rules.known)
+        return self._digest(neighbourhood(peer)) in self._places
 
     def slow(self, peer: str, name: str) -> float:
         """Seconds to wait before the password of a login is looked at, however right it may be.
@@ -213,6 +223,7 @@ class Guard:
         place, account = self._digest(neighbourhood(peer)), self._digest(name.lower())
         known = _touch(self._known, account, rules.room)
         known.see(place, now, rules.known_places)
+        self._places.see(place, now, rules.room)
         self._proofs.pop(place + account, None)
         guesses = self._guesses.get(place)
         if guesses is not None:
@@ -226,8 +237,8 @@ class Guard:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """How many are remembered: who guesses, names guessed at, names known, wrong proofs, bans."""
-        tables = (self._guesses, self._guessers, self._known, self._proofs)
+        """How many are remembered: who guesses, names guessed at and known, known places, proofs, bans."""
+        tables = (self._guesses, self._guessers, self._known, self._places, self._proofs)
         return (*[len(table) for table in tables], len(self.bans))
 
     def _proof(self, whose: bytes, now: float) -> int:

@@ -23,6 +23,9 @@ MAX_BUFFERED = 128 * 1024
 CLOSING_SECONDS = 10.0
 """How long a connection that is being closed may take to go."""
 
+RESERVED = 10
+"""One connection of so many is kept for who is known."""
+
 MINUTE = 60.0
 
 _TICK = 1.0
@@ -35,7 +38,7 @@ T = TypeVar("T")
 class ConnectionLimits:
     """Counts connections, in all and per address, at a time and within a minute.
 
-    :param total: connections at a time.
+    :param total: connections at a time; the last tenth of them is for who is known.
     :param per_address: connections at a time from one :func:`neighbourhood`.
     :param loopback_exempt: whether loopback (and UNIX sockets) may have as many as there are.
     :param per_minute: those of one neighbourhood within a minute; None: as many as they like.
@@ -51,17 +54,22 @@ class ConnectionLimits:
     ) -> None:
         self._per_minute = per_minute
         self._total = total
+        self._for_all = total - total // RESERVED
         self._per_address = per_address
         self._loopback_exempt = loopback_exempt
         self._count = 0
         self._by_address: dict[str, int] = {}
 
-    def admit(self, address: str) -> bool:
+    def admit(self, address: str, known: Callable[[str], bool] | None = None) -> bool:
         """Whether one more may come from there; if so, :meth:`release` is owed.
 
         :param address: an IP address; ``""`` for a peer without one.
+        :param known: whether an address is no stranger's, asked where the office is nearly full; None:
+            nobody is told from anybody else.
         """
         if self._count >= self._total:
+            return False
+        if known is not None and self._count >= self._for_all and not known(address):
             return False
         if not self._exempt(address):
             near = neighbourhood(address)

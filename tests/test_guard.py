@@ -175,6 +175,17 @@ def test_known_for_a_month(clock: Clock) -> None:
     assert guard.slow("198.51.100.1", "alice") == 4
 
 
+def test_whose_neighbourhood_is_known(clock: Clock) -> None:
+    """One from which somebody has logged in within a month; and those that are never banned."""
+    guard = Guard(clock, GuardRules(allow=(ip_network("10.0.0.0/8"),)))
+    guard.right("2001:db8::1", "alice")
+    guard.wrong("192.0.2.1", "alice", b"1")
+    known = ["2001:db8::2", "10.1.2.3", "127.0.0.1", "", "192.0.2.1", "2001:db8:0:1::1"]
+    assert [guard.knows(peer) for peer in known] == [True] * 4 + [False] * 2
+    clock.advance(30 * 86_400)
+    assert not guard.knows("2001:db8::2")
+
+
 def test_an_account_of_his_own(clock: Clock) -> None:
     """Logging in rightly between the guesses at another's account does not help."""
     guard = Guard(clock)

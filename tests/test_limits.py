@@ -36,6 +36,21 @@ def test_per_neighbourhood() -> None:
     assert not limits.admit("2001:db8::1")
 
 
+def test_the_last_tenth() -> None:
+    """It is for those who are known; where nobody is told from anybody else, for all."""
+    limits = ConnectionLimits(total=10)
+    assert [limits.admit(f"192.0.2.{number}", known.__contains__) for number in range(12)] == (
+        [True] * 9 + [False] * 3
+    )
+    assert limits.admit("198.51.100.1", known.__contains__)
+    assert not limits.admit("198.51.100.1", known.__contains__)  # it is full
+    limits.release("192.0.2.1")
+    assert limits.admit("192.0.2.1")
+
+
+known = {"198.51.100.1"}
+
+
 def test_in_all() -> None:
     """So many in all, loopback too."""
     limits = ConnectionLimits(total=2, per_address=9)

@@ -25,6 +25,7 @@ from mailpost.accounts.avatars import SEPARATOR, asked_for, avatar
 from mailpost.accounts.credentials import DigestLogin, Offered
 from mailpost.accounts.passwords import Remembered
 from mailpost.accounts.scram import device_digest
+from mailpost.store.accounts import Account
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
 
     from mailpost.accounts.avatars import Asked
     from mailpost.accounts.turnstile import Turnstile
-    from mailpost.store.accounts import Account
     from mailpost.store.devices import Device
+
+
+NOBODY = Account(0, "nobody", None, 0, 0)
+"""Whom a checker looks for in place of somebody who does not exist, so that both cost the same."""
 
 
 class AccountBook(Protocol):
@@ -94,11 +98,14 @@ class AccountChecker:
         asked = asked_for(credentials.username, self._domains, self._separator)
         account = self._book.find(asked.name) if asked else None
         encoded = account.password if account else None
-        if asked and account:
-            # What is known in memory comes first: devices cost a look into the store.
-            if encoded and self._remembered.knows(account.name, encoded, password):
+        if asked:
+            # What is known in memory comes first: devices cost a look into the store. For somebody who
+            # does not exist the same is done, in vain.
+            known = self._remembered.knows(asked.name, encoded or passwords.DUMMY, password)
+            if known and account:
                 return known_as(credentials, avatar(asked, self._book, account))
-            if device := self._device(account, password):
+            device = self._device(account or NOBODY, password)
+            if device and account:
                 return known_as(credentials, avatar(asked, self._book, account, device))
         work = partial(passwords.matches, encoded or passwords.DUMMY, password)
         checked = self._turnstile.check(getattr(credentials, "peer", ""), work)

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.error import UnauthorizedLogin
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailpost.accounts.avatars import SEPARATOR, asked_for, avatar
-from mailpost.accounts.checkers import known_as
+from mailpost.accounts.checkers import NOBODY, known_as
 from mailpost.accounts.credentials import IProof, ProvenLogin
-from mailpost.accounts.scram import BadKeys, decode
+from mailpost.accounts.scram import BadKeys, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -53,6 +54,8 @@ class ProofChecker:
         self._domains = domains
         self._maker = maker
         self._separator = separator
+        # Whose keys are read in place of those of somebody who does not exist: both cost the same.
+        self._nobody = evolve(NOBODY, scram=encode(maker.known("", ())[0]))
 
     def keys(self, name: str) -> Sequence[ScramKeys]:
         """Give the keys to check somebody against; made-up ones where there is nobody of this name.
@@ -79,8 +82,10 @@ class ProofChecker:
 
     def _kept(self, account: Account | None) -> list[tuple[ScramKeys, str | None]]:
         """An account's keys, and the device that each of them is of; None: of the main password."""
-        if account is None:
-            return []
+        found = self._read(account or self._nobody)
+        return found if account else []
+
+    def _read(self, account: Account) -> list[tuple[ScramKeys, str | None]]:
         kept: list[tuple[str | None, str | None]] = [(account.scram, None)]
         kept += [(one.scram, one.name) for one in self._book.devices_of(account)]
         found = []

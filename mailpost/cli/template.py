@@ -56,7 +56,8 @@ store = {store}
 # bin = 7
 
 [limits]
-# Connections at one time, all protocols together.
+# Connections at one time, all protocols together. The last tenth is for addresses from which somebody has
+# logged in of late, so that strangers who fill the office lock nobody out.
 # connections = 1000
 
 # Connections at one time from one address; in IPv6 a /64 counts as one.
