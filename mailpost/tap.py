@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _log = Logger(namespace="mailpost.tap")
 
 _FAILED = 1
+_HEARD = 100
 
 
 class Options(usage.Options, strcred.AuthOptionMixin):
@@ -65,7 +66,7 @@ def makeService(options: Options) -> IService:
     )
     office.opened.addCallbacks(
         lambda _: signal.signal(signal.SIGHUP, partial(_reload, office, reactor)),
-        partial(_could_not_open, reactor),
+        partial(_could_not_open, reactor, options.parent),
     )
     return office
 
@@ -74,9 +75,24 @@ def _reload(office: PostOffice, reactor: Any, *_: object) -> None:
     reactor.callFromThread(office.reload)  # what is wrong is in the log
 
 
-def _could_not_open(reactor: Any, failure: Failure) -> None:
-    _log.critical("the office cannot open: {why}", why=failure.getErrorMessage())
+def _could_not_open(reactor: Any, twistd: usage.Options | None, failure: Failure) -> None:
+    why = failure.getErrorMessage()
+    _log.critical("the office cannot open: {why}", why=why)
     # twistd has no status of its own for this, and ends with 0: a supervisor would take it for success.
     # At the very end, so that the shutdown is in order and the pid file is gone.
     atexit.register(os._exit, _FAILED)
+    _tell_parent(reactor, twistd, why)
     reactor.callWhenRunning(reactor.stop)
+
+
+def _tell_parent(reactor: Any, twistd: usage.Options | None, why: str) -> None:
+    """Have ``twistd`` itself, who waits for its daemon to have started, say what is wrong and end with 1.
+
+    It hears of exceptions alone, at a pipe, in 100 octets; an exception would leave no orderly shutdown.
+    """
+    if twistd is None or reactor.running:  # later it has ended, with 0
+        return
+    pipe, twistd["statusPipe"] = twistd.get("statusPipe"), None  # or success would be told as well
+    if pipe is not None:
+        os.write(pipe, f"1 {why}".encode("ascii", "backslashreplace")[:_HEARD])
+        os.close(pipe)

@@ -133,6 +133,7 @@ def test_an_office_that_cannot_open(
 
     class Reactor:
         stop = "stop"
+        running = False
 
         def __init__(self) -> None:
             self.asked: list[Any] = []
@@ -147,3 +148,26 @@ def test_an_office_that_cannot_open(
     assert reactor.asked == ["stop"]
     assert at_exit == [(os._exit, 1)]
     assert log.lines("the office") == ["the office cannot open: no room"]
+
+
+def test_a_daemon_that_cannot_open() -> None:
+    """The process that waits for the daemon's start hears why, in 100 octets, unless it has ended already."""
+
+    class Reactor:
+        running = False
+
+    reading, writing = os.pipe()
+    twistd = usage.Options()
+    twistd["statusPipe"] = writing
+    tap._tell_parent(Reactor(), twistd, "no room, " + "ä" * 100)
+    assert twistd["statusPipe"] is None
+    heard = os.read(reading, 1000)
+    assert heard.startswith(b"1 no room, \\xe4")
+    assert len(heard) == 100
+    assert os.read(reading, 1000) == b""  # closed: nobody says that all is well
+    os.close(reading)
+    tap._tell_parent(Reactor(), twistd, "twistd -n waits for nobody")
+    Reactor.running = True
+    twistd["statusPipe"] = -1
+    tap._tell_parent(Reactor(), twistd, "too late")
+    assert twistd["statusPipe"] == -1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import poplib
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +98,34 @@ def test_twistd_that_cannot_open_fails(
     assert ended.returncode == 1, ended.stdout
     assert told in ended.stdout
     assert not pid_file.exists()
+
+
+def test_twistd_as_a_daemon(make_office: Callable[..., Office], elsewhere: Path) -> None:
+    """The command ends with 0 once the office is open; where it cannot open, with 1, and it says why."""
+    office, pid_file = make_office(), elsewhere / "twistd.pid"
+    command = [TWISTD, f"--pidfile={pid_file}", "mailpost", "--config", str(office.config)]
+
+    def daemonise() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=elsewhere
+        )
+
+    with socket.create_server(("127.0.0.1", office.smtp)):
+        refused = daemonise()
+    assert refused.returncode == 1
+    assert "Address already in use" in refused.stderr
+    for _ in attempts():
+        if not pid_file.exists():
+            break
+    log = (elsewhere / "twistd.log").read_text()
+    assert "the office cannot open: " in log
+    assert "Traceback" not in log
+    assert daemonise().returncode == 0
+    letter_goes_through(office, office.newcomer())
+    os.kill(int(pid_file.read_text()), signal.SIGTERM)
+    for _ in attempts():
+        if not pid_file.exists():
+            break
 
 
 def test_serve_from_any_folder(make_office: Callable[..., Office], elsewhere: Path) -> None:
