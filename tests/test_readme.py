@@ -80,6 +80,10 @@ class Newcomer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what was started to stay."""
         for server in self._servers:
             server.send_signal(signal.SIGTERM)
             server.wait(PATIENCE)
@@ -189,6 +193,7 @@ def test_every_block_is_tested_here() -> None:
         "Several devices": 4,
         "Moving in": 2,
         "Keeping": 1,
+        "Backup": 3,
         "For teachers": 2,
         "For developers who test an application's mail": 1,
         "For Twisted developers": 2,
@@ -282,6 +287,27 @@ def test_keeping(with_alice: Newcomer) -> None:
     assert with_alice.run(undelete) == "1 letter of alice is back\n"
     assert len(with_alice.collect()) == 1
     assert "nothing of alice's" in with_alice.run(undelete)
+
+
+def test_backup(with_alice: Newcomer) -> None:
+    """A letter that was deleted comes back; then the whole store does, after it was lost."""
+    (write, verify), (one,), (all_of_it,) = (commands(block) for block in blocks("Backup"))
+    needed("curl")
+    with_alice.run(commands(blocks("First steps")[1])[0])
+    with_alice.run(write)
+    assert "is whole: 1 letters" in with_alice.run(verify)
+    delete = commands(blocks("First steps")[3])[2]
+    with_alice.run(delete)
+    assert with_alice.collect() == []
+    assert "1 letters of alice are back" in with_alice.run(one)
+    (letter,) = with_alice.collect()
+    assert letter.endswith("It works.")
+    with pytest.raises(AssertionError, match="exists already"):
+        with_alice.run(all_of_it)
+    with_alice.close()
+    for path in (with_alice.folder / "office").glob("mailpost.db*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert "1 letters of 2 accounts" in with_alice.run(all_of_it)
 
 
 def test_the_demonstration(newcomer: Newcomer) -> None:

@@ -34,6 +34,8 @@ _COMMANDS = (
     "settings",
     "import",
     "export",
+    "backup",
+    "restore",
     "demo",
 )
 

@@ -44,3 +44,23 @@ def progress(
             bar.update(task, advance=more, letters=f"{done}{of_all} letters")
 
         yield told
+
+
+@contextmanager
+def octets_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far something is that has no letters.
+
+    :returns: to be called with the octets that are done, and how many there are.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _done, _of: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)

@@ -119,6 +119,31 @@ class Bringing:
             raise
         return brought
 
+    def has(self, maildrop: int, letter: Brought) -> bool:
+        """Whether a view shows a letter of the same unique-id and length, which is not read for it."""
+        return self._readers.call(_has, Bring(maildrop, [], self._epoch, self._parcels), letter)
+
+    def copy(self, pieces: Iterable[bytes], digest: bytes) -> str | None:
+        """Copy a parcel from elsewhere, to be named by a letter; None where it is not what it was.
+
+        :param digest: the SHA-256 that it should have.
+        :raises DiskFull: the rest of the disk is a reserve.
+        """
+        file = self._parcels.begin()
+        try:
+            for piece in pieces:
+                self._claim(len(piece))
+                file.write([piece])
+            if file.keep() == digest:
+                return file.name
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            file.discard()
+            raise
+        file.discard()
+        return None
+
     def keep(self, maildrop: int, letters: Sequence[Brought]) -> Sequence[Fate]:
         """Enter letters, all in one transaction; what has become of each.
 
@@ -145,6 +170,11 @@ class Bringing:
         self._space.take(2 * octets)  # as in delivery
         if not self._space.enough():
             raise DiskFull("the rest of the disk is a reserve (disk_reserve)")
+
+
+def _has(db: apsw.Connection, bring: Bring, letter: Brought) -> bool:
+    holder, _ = bring.holder(db, letter.uidl or "")
+    return holder is not None and holder[0] == letter.sent
 
 
 def _known(db: apsw.Connection, maildrop: int) -> set[bytes]:

@@ -110,12 +110,12 @@ class Bring(Operation["Sequence[Fate]"]):
             return Fate.THERE  # another process brings the same
         if letter.uidl is None:
             return Fate.KEPT
-        holder, made_here = self._holder(db, letter.uidl)
+        holder, made_here = self.holder(db, letter.uidl)
         if holder is not None:
             return Fate.THERE if self._same(holder, letter) else Fate.NEW_UIDL
         return Fate.NEW_UIDL if made_here >= first else Fate.KEPT
 
-    def _holder(self, db: apsw.Connection, uidl: str) -> tuple[tuple[object, ...] | None, int]:
+    def holder(self, db: apsw.Connection, uidl: str) -> tuple[tuple[object, ...] | None, int]:
         """The letter that has this unique-id; the number in it, where it looks like one made here."""
         row = db.execute(sql_carrying.HOLDER, (self.maildrop, uidl)).fetchone()
         made_here = re.fullmatch(rf"{self.epoch}\.{self.maildrop:x}\.([0-9a-f]{{1,15}})", uidl)

@@ -21,6 +21,7 @@ FLOCK = struct.Struct("hhqqi4x")
 OFD = hasattr(fcntl, "F_OFD_SETLK")
 PROCESSES = 1 << 62  # octets from here on stand for processes, those below for views
 SERVING = 0  # and this one for the process that serves: views are counted from 1
+BACKUP = PROCESSES - 1  # and this one for whoever writes a backup: no parcel is removed meanwhile
 
 
 class LockFile:
@@ -45,18 +46,20 @@ class LockFile:
             self._held.discard(octet)
             _unlock(self._file, octet)
 
+    def taken(self, octet: int) -> bool:
+        """Whether somebody has it, in this process or another."""
+        if octet in self._held or not _lock(self._file, octet):
+            return True
+        _unlock(self._file, octet)
+        return False
+
     def alive(self, token: str) -> bool:
         """Whether the process that named itself so is still there."""
         try:
             octet = PROCESSES + int(token, 16) % PROCESSES
         except ValueError:
             return False  # not a name that a process has given
-        if octet in self._held:
-            return True
-        if not _lock(self._file, octet):
-            return True
-        _unlock(self._file, octet)
-        return False
+        return self.taken(octet)
 
     def close(self) -> None:
         """Free everything."""

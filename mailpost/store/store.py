@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailpost.store.accounts import Account, Accounts
 from mailpost.store.addresses import Addresses
+from mailpost.store.backup import Manifest, back_up
 from mailpost.store.bans import KeptBans
 from mailpost.store.bin import BIN, Bin
 from mailpost.store.bringing import Bringing
@@ -82,7 +83,7 @@ class Store:
         lapse: int = LAPSE,
         bin_keeps: int = BIN,
     ) -> None:
-        engine = Engine(path)
+        self._engine = engine = Engine(path)
         engine.check()
         self.path = path
         office = engine.office()
@@ -167,6 +168,10 @@ class Store:
     def views(self, account: Account) -> list[ListedView]:
         """How each view of an account's maildrop stands to it. Blocks."""
         return self._readers.call(list_views, account.maildrop)
+
+    def back_up(self, folder: Path, told: Callable[[int, int], object]) -> Manifest:
+        """Copy the whole store into a folder, whoever works with it. Blocks; see :func:`back_up`."""
+        return back_up(self._engine, self._parcels.folder, self._locks, folder, told)
 
     def sole(self) -> bool:
         """Whether this process is the one that serves the store; from here on, if no other is."""

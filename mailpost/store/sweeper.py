@@ -5,6 +5,8 @@ the ledger, so that no letter waits long behind one. It goes into the bin, where
 pages of the database go back to the system, except for some that the next letters will fill. What another
 process, a crash or ``mailpost user remove`` left is looked for at the start and once an hour, and so are
 views that have lapsed, bans that are over, and letters that have lain in the bin for long enough.
+
+While a backup is written parcels stay: it may be of a moment at which a letter named them.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from mailpost.store import sql
 from mailpost.store.bans import Forget
 from mailpost.store.bin import BIN
 from mailpost.store.lapsing import LAPSE, Lapse
+from mailpost.store.locks import BACKUP
 from mailpost.store.taking import Empty, GiveBack, Take
 
 if TYPE_CHECKING:
@@ -84,6 +87,7 @@ class Sweeper:
         self._overdue = False  # a search, since a sweep was under way
         self._short = False  # of disk, likewise
         self._vain = float("-inf")  # when the bin was found to be empty
+        self._late: list[str] = []  # parcels that nobody names, and that a backup may need
 
     def start(self) -> None:
         """Look for what was left, and sweep from now on."""
@@ -143,6 +147,8 @@ class Sweeper:
             self._begin(self._look())
         elif self._littered:
             self._plan(SOON)
+        elif self._late:
+            self._plan(LATER)
 
     def _failed(self, failure: Any) -> None:
         if failure.check(TemporaryFailure):
@@ -169,6 +175,9 @@ class Sweeper:
         await self._sweep()
 
     async def _sweep(self) -> None:
+        if self._late:
+            late, self._late = self._late, []
+            await self._in_thread(self._remove, late)
         while self._littered and self._running:
             maildrop = min(self._littered)
             gone = int(self._clock.seconds()) if self._bin_keeps else None
@@ -222,6 +231,10 @@ class Sweeper:
         pause.callback(None)
 
     def _remove(self, names: list[str]) -> None:
+        # A backup that begins after this look is of a later moment, at which nobody named these any more.
+        if self._locks.taken(BACKUP):
+            self._late += names
+            return
         for name in names:
             self._parcels.remove(name)
 
