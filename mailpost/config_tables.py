@@ -101,10 +101,13 @@ class Limits(Table):
 class Guard(Table):
     """What is done about whoever guesses passwords; see :class:`mailpost.guard.GuardRules`."""
 
+    free: int = Field(default=2, ge=0, description="a whole number, 0 or more")
     guesses: int = Field(default=30, ge=1, description="a whole number, 1 or more")
     window: int = Field(default=3600, ge=1, description="seconds, 1 or more")
     ban: int = Field(default=3600, ge=0, description="seconds, 0 or more")
     longest_delay: int = Field(default=16, ge=0, le=300, description="seconds, from 0 to 300")
+    name_free: int = Field(default=5, ge=1, description="a whole number, 1 or more")
+    name_delay: int = Field(default=4, ge=0, le=60, description="seconds, from 0 to 60")
     allow: tuple[Network, ...] = Field(
         default=(), strict=False, description='a list of networks, such as ["192.0.2.0/24"]'
     )

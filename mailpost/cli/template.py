@@ -86,14 +86,20 @@ store = {store}
 
 # Whoever guesses passwords: from the third wrong one on the answer is held back for 1, 2, 4 seconds and so
 # on, and after so many different ones within the window the address is banned. The same wrong password again
-# and again is one guess, so a phone that does not know the new one does no harm.
+# and again is one guess, so a phone that does not know the new one does no harm. Who is banned:
+# mailpost ban list
 [guard]
+# free = 2
 # guesses = 30
 # window = 3600
-# Seconds that a ban lasts.
+# Seconds that a ban lasts; 0: nobody is banned, and answers come late.
 # ban = 3600
 # Seconds that an answer is held back at most.
 # longest_delay = 16
+# Where more addresses than that guess at one name, a login to it has to wait before its password is looked
+# at, for so many seconds at most; not from where somebody has logged in to it within a month.
+# name_free = 5
+# name_delay = 4
 # Networks that are never slowed down or banned; this machine never is.
 # allow = []
 

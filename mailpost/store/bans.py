@@ -49,6 +49,7 @@ class KeptBans:
         self._clock = clock
         self._changes = changes
         self._unwritten: dict[Network, Ban] = {}
+        self._networks: dict[str, Network] = {}  # those read last, by their text
         self._again: IDelayedCall | None = None
         self._stopped = False
 
@@ -58,8 +59,10 @@ class KeptBans:
         :raises apsw.Error: they cannot be read.
         """
         rows = sql.told(self._db, sql_bans.IN_FORCE, (self._clock.seconds(),))
+        before = self._networks  # to read a network costs more than all the rest
+        self._networks = {row[0]: before.get(row[0]) or ip_network(row[0]) for row in rows}
         return [
-            Ban(ip_network(network), until, made, reason, bool(by_hand), guesses)
+            Ban(self._networks[network], until, made, reason, bool(by_hand), guesses)
             for network, until, made, reason, by_hand, guesses in rows
         ]
 
