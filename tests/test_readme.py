@@ -189,7 +189,7 @@ def test_every_block_is_tested_here() -> None:
     """A block that is added to README needs a test, too."""
     sections = re.findall(r"\n([^\n]+)\n-{4,}\n", README)
     assert {section: len(blocks(section)) for section in sections if blocks(section)} == {
-        "First steps": 7,
+        "First steps": 8,
         "Several devices": 4,
         "Moving in": 2,
         "Keeping": 1,
@@ -233,9 +233,10 @@ def test_first_steps(newcomer: Newcomer) -> None:
     assert "with ESMTPSA id" in submitted
     assert "\nMessage-ID: <" in submitted
     assert re.search(r"^alice +2 ", newcomer.run(listing[0]), re.MULTILINE)
-    settings, status = rest
+    settings, status, doctor = rest
     assert f"port        {newcomer.ports['1110']}" in newcomer.run(settings[0])
     assert "3 taken in" in newcomer.run(status[0])
+    assert "0 problems" in newcomer.run(doctor[0])
 
 
 def test_several_devices(with_alice: Newcomer) -> None:

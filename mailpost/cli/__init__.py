@@ -31,6 +31,7 @@ _COMMANDS = (
     "serve",
     "status",
     "reload",
+    "doctor",
     "settings",
     "import",
     "export",

@@ -38,3 +38,16 @@ _HEAD = (
 HEAD = f"{_HEAD} e.number = ?"
 HEADS = f"{_HEAD} e.number > ? ORDER BY e.number LIMIT ?"
 LATEST_HEADS = f"{_HEAD} e.number < ? ORDER BY e.number DESC LIMIT ?"
+
+# Looking over ---------------------------------------------------------------------------------------
+MOMENTS = (
+    "SELECT json_array((SELECT max((SELECT e.arrived FROM entry e WHERE e.maildrop = m.maildrop"
+    " ORDER BY e.number DESC LIMIT 1)) FROM maildrop m),"
+    " (SELECT CAST(value AS BIGINT) FROM office WHERE name = 'looked'))"
+)
+ALL_LETTERS = "SELECT count(*) FROM letter"
+LETTER_THERE = "SELECT 1 FROM letter WHERE letter = ?"
+DIGESTS = (
+    "SELECT l.letter, l.trace, l.octets, l.parcel, l.digest, b.octets FROM letter l"
+    " LEFT JOIN body b ON b.letter = l.letter WHERE l.letter > ? ORDER BY l.letter LIMIT ?"
+)

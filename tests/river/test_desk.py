@@ -76,3 +76,19 @@ def test_a_locked_maildrop(office: Office) -> None:
     with POP3(office.pop3) as session:
         assert session.login(user, PASSWORD).startswith(b"+OK 1 ")
         session.ok("QUIT")
+
+
+def test_the_doctor_beside_a_running_office(office: Office) -> None:
+    """A letter is sent and collected, and nothing of it is left; nobody else's maildrop is touched."""
+    before = status(office)
+    desk = ("--config", str(office.config))
+    told = json.loads(office.mailpost(*desk, "doctor", "--json"))
+    assert told["well"] is True
+    found = {one["check"]: one["text"] for one in told["findings"]}
+    assert found["office"].startswith(f"it runs, as process {office.pid};")
+    assert found["trial letter"].startswith("sent by SMTP, collected by POP3, and gone again in ")
+    after = status(office)
+    assert sum(one["letters"] for one in after["listeners"]) == 2 + sum(
+        one["letters"] for one in before["listeners"]
+    )
+    assert "mailpost-doctor" not in office.mailpost(*desk, "user", "list")
