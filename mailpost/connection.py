@@ -30,6 +30,7 @@ from mailpost.limits import (
     is_loopback,
 )
 from mailpost.outlet import Outlet, outlet_for
+from mailpost.proxied import proxy_header
 from mailpost.tls.session import channel_bindings
 from mailpost.wire.login import Access, LoginSession
 from mailpost.wire.sasl import Checks, TokenTerms
@@ -112,6 +113,9 @@ class Connection(Protocol):
         self._outlet = outlet_for(transport, self._outlet_drained)
         if self.factory.security.context is not None:
             self.session.bindings = partial(channel_bindings, transport)
+        header = proxy_header(transport)
+        if header is not None and header.tls is not None:
+            self.session.tls = True  # with a balancer that is trusted, and ends it
         self._admitted = self.factory.arrive(self)
         if self._admitted:
             if self.factory.transcripts:

@@ -322,6 +322,30 @@ def test_no_store(config: Config) -> None:
     house.stop()
 
 
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_tls_that_a_balancer_has_ended(config: Config, *, encrypted: bool) -> None:
+    """Where a trusted balancer says that the client came to it under TLS, that counts as TLS."""
+    listen = [
+        one.model_copy(update={"proxy": (ip_network("10.0.0.0/8"),)}) for one in config.listen
+    ]
+    house = House(config.model_copy(update={"listen": tuple(listen)}))
+    house.start()
+    told = b"\x20\0\x05\1\0\0\0\0" if encrypted else b""  # PP2_TYPE_SSL, with PP2_CLIENT_SSL
+    addresses = b"\xc0\0\2\x4d\x0a\0\0\1\x0f\xa0\0\x19"
+    block = addresses + told
+    header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + len(block).to_bytes(2, "big") + block
+    sender = house.peer(2525, "10.0.0.5")
+    heard = house.ask(sender, header + HELLO + LETTER, b"250 2.0.0 kept")
+    assert (b" PLAIN" in heard) == encrypted  # from afar a password is taken under TLS alone
+    reader = house.peer(1100, "10.0.0.5")
+    heard = house.ask(reader, header + LOGIN, b"+OK 1 letters" if encrypted else b"-ERR")
+    if encrypted:
+        letter = house.ask(reader, b"RETR 1\r\n", b".")
+        assert b"from client.example ([192.0.2.77])" in letter
+        assert b" with ESMTPS id " in letter
+    house.stop()
+
+
 def test_shutdown_tells_everybody(house: House) -> None:
     """At SIGTERM the doors close, idle sessions hear 421 or -ERR, and it is over when they have gone."""
     sender, reader = house.peer(2525), house.peer(1100)

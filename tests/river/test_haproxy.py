@@ -52,6 +52,8 @@ _WAYS = {
     "v2": ("smtp", "send-proxy-v2", "option smtpchk EHLO balancer.example"),
     "submissions": ("submissions", "send-proxy-v2", ""),
     "pop3s": ("pop3s", "send-proxy-v2", ""),
+    # TLS ends at the balancer, which says so.
+    "ended": ("smtp", "send-proxy-v2-ssl", ""),
     # Where a port is named for it, the check comes without the header.
     "unsaid": ("smtp", "send-proxy-v2 port {behind}", ""),
     "headless": ("smtp", "send-proxy-v2 port {behind}", "option smtpchk EHLO balancer.example"),
@@ -69,7 +71,7 @@ defaults
 
 _WAY = """\
 listen {way}
-    bind 127.0.0.1:{port}
+    bind 127.0.0.1:{port}{tls}
     {check}
     server office 127.0.0.1:{behind} {options} check inter 200ms fall 1 rise 1
 """
@@ -78,12 +80,16 @@ listen {way}
 class Balancer:
     """HAProxy with several ways into one office."""
 
-    def __init__(self, folder: Path, doors: dict[str, int], haproxy: str) -> None:
+    def __init__(self, folder: Path, office: BalancedOffice, haproxy: str) -> None:
         self._stats = folder / "stats"
+        doors, certificate = office.behind, folder / "both.pem"
+        parts = [(office.folder / name).read_text() for name in ("certificate.pem", "key.pem")]
+        certificate.write_text("".join(parts))
         self.ports = dict(zip(_WAYS, free_ports(len(_WAYS)), strict=True))
         ways = [
             _WAY.format(
                 way=way,
+                tls=f" ssl crt {certificate}" if way == "ended" else "",
                 port=self.ports[way],
                 behind=doors[door],
                 options=options.format(behind=doors[door]),
@@ -147,7 +153,7 @@ def balancer(
 ) -> Iterator[Balancer]:
     """The balancer in front of it."""
     folder = tmp_path_factory.mktemp("haproxy")
-    started = Balancer(folder, office.behind, program("haproxy", "haproxy"))
+    started = Balancer(folder, office, program("haproxy", "haproxy"))
     yield started
     started.stop()
 
@@ -184,6 +190,18 @@ def test_tls_passed_through(office: BalancedOffice, balancer: Balancer) -> None:
     assert b"([%b])" % CLIENT.encode() in letter
     assert b" with ESMTPSA id " in letter
     assert f"intake from {CLIENT} " in office.log
+
+
+def test_tls_ends_at_the_balancer(office: BalancedOffice, balancer: Balancer) -> None:
+    """The client's TLS is known from the header, and counts; it cannot begin a second time."""
+    user = office.newcomer()
+    with smtplib.SMTP_SSL(
+        "localhost", balancer.ports["ended"], context=office.context, timeout=PATIENCE
+    ) as client:
+        client.ehlo("far.example.net")
+        assert not client.has_extn("starttls")
+        client.sendmail("bob@example.net", [f"{user}@example.org"], LETTER)
+    assert b" with ESMTPS id " in only_letter(office.pop3, user).postmark
 
 
 @pytest.mark.parametrize(
