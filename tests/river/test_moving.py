@@ -6,6 +6,8 @@ import json
 import os
 import poplib
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +20,7 @@ from mailpost.carrying.uidlists import UidlFormat
 from .conftest import not_here
 from .dovecot import Dovecot
 from .maildrop import collect
-from .office import PASSWORD, Office
+from .office import PASSWORD, Office, attempts
 from .programs import Program, run, secret_file
 
 if TYPE_CHECKING:
@@ -123,6 +125,38 @@ def test_fetchmail_fetches_nothing_twice(
         "unread": [],
     }
     assert fetch(own_office.pop3, tmp_path, program, status=0).count(b"\nSubject: ") == 1
+
+
+def test_killed_and_run_again(make_office: Callable[..., Office], tmp_path: Path) -> None:
+    """SIGKILL at any moment: the next run goes on, and each letter is there once, in its order."""
+    office = make_office()
+    office.add_users(["alice"])
+    maildir = tmp_path / "Maildir"
+    for part in ("cur", "new", "tmp"):
+        (maildir / part).mkdir(parents=True)
+    large = b"x" * 70 + b"\n"
+    for number, letter in enumerate(LETTERS[:800]):
+        body = large * 1_000 if number % 50 == 0 else b""
+        file = maildir / "cur" / f"{1_700_000_000 + number}.M{number}.old:2,S"
+        file.write_bytes(letter.replace(b"\r\n", b"\n") + body)
+    log = office.folder / "mailpost.db-wal"
+    words = ("--config", str(office.config), "import", str(maildir), "--to", "alice")
+    for octets in (100_000, 300_000):
+        broken = subprocess.Popen([sys.executable, "-m", "mailpost", *words])
+        for _ in attempts():
+            if broken.poll() is not None or (log.exists() and log.stat().st_size > octets):
+                break
+        broken.kill()
+        broken.wait()
+    last = move(office, str(maildir))
+    assert last["there"] != 0
+    office.start()
+    letters = collect(office.pop3, "alice", delete=False)
+    expected = [
+        letter + (large * 1_000).replace(b"\n", b"\r\n") * (number % 50 == 0)
+        for number, letter in enumerate(LETTERS[:800])
+    ]
+    assert [letter.octets for letter in letters] == expected
 
 
 def test_over_pop3(
