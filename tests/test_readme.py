@@ -263,9 +263,9 @@ def test_moving_in(with_alice: Newcomer) -> None:
         (with_alice.folder / "old/Maildir" / part).mkdir(parents=True)
     letter = with_alice.folder / "old/Maildir/cur/1700000000.1.old:2,S"
     letter.write_bytes(b"Subject: old\n\nIt has moved.\n")
-    assert "1 letters came" in with_alice.run(maildir)
+    assert "alice: 1 letter brought" in with_alice.run(maildir)
     assert with_alice.collect() == ["Subject: old\n\nIt has moved."]
-    assert "1 letters of alice" in with_alice.run(export)
+    assert "alice: 1 letter written" in with_alice.run(export)
     (moved,) = (with_alice.folder / "alice-Maildir/new").iterdir()
     assert moved.read_bytes() == letter.read_bytes()
     gone = server.replace("old.example.org", f"127.0.0.1:{with_alice.ports['2424']}")
@@ -296,11 +296,11 @@ def test_backup(with_alice: Newcomer) -> None:
     needed("curl")
     with_alice.run(commands(blocks("First steps")[1])[0])
     with_alice.run(write)
-    assert "is whole: 1 letters" in with_alice.run(verify)
+    assert "is whole: 1 letter" in with_alice.run(verify)
     delete = commands(blocks("First steps")[3])[2]
     with_alice.run(delete)
     assert with_alice.collect() == []
-    assert "1 letters of alice are back" in with_alice.run(one)
+    assert "alice: 1 letter back" in with_alice.run(one)
     (letter,) = with_alice.collect()
     assert letter.endswith("It works.")
     with pytest.raises(AssertionError, match="exists already"):
@@ -308,7 +308,7 @@ def test_backup(with_alice: Newcomer) -> None:
     with_alice.close()
     for path in (with_alice.folder / "office").glob("mailpost.db*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    assert "1 letters of 2 accounts" in with_alice.run(all_of_it)
+    assert "1 letter of 2 accounts" in with_alice.run(all_of_it)
 
 
 def test_the_demonstration(newcomer: Newcomer) -> None:

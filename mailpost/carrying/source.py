@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -141,7 +142,13 @@ def read_file(path: Path | str) -> Iterator[bytes]:
     :raises OSError: it cannot be read, or is a link: nobody shall make a letter of somebody else's file.
     """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with open(os.open(path, flags), "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
+    try:
+        opened = os.open(path, flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError("it is a link, and is not followed") from None
+        raise
+    with open(opened, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError("it is not a file")
         while piece := file.read(PIECE):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailpost.cli.failures import FAILED, Failed
+from mailpost.cli.failures import FAILED, NOT_PERMITTED, Failed
 from mailpost.cli.office import become_owner, open_office
 from mailpost.cli.options import config_option
-from mailpost.cli.table import size
+from mailpost.cli.table import counted, size
 
 if TYPE_CHECKING:
     from mailpost.store.backup import Manifest
@@ -62,7 +62,13 @@ def write(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag
     from mailpost.cli.progress import octets_bar  # noqa: PLC0415 - --help does not need it
 
     with open_office() as (_, store), octets_bar("backup") as told:
-        manifest = store.back_up(folder, told)
+        try:
+            manifest = store.back_up(folder, told)
+        except PermissionError as error:
+            raise Failed(
+                NOT_PERMITTED,
+                f"{error.filename or folder}: the owner of the store may not write there; give it to them",
+            ) from None
     if as_json:
         click.echo(json.dumps(told_of(manifest), indent=2))
     else:
@@ -90,7 +96,7 @@ def verify(folder: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag
         for fault in verdict.faults:
             click.echo(fault, err=True)
     if verdict.faults:
-        raise Failed(FAILED, f"{folder} is damaged: {len(verdict.faults)} faults")
+        raise Failed(FAILED, f"{folder} is damaged: {counted(len(verdict.faults), 'fault')}")
     if not as_json:
         click.echo(f"{folder} is whole: {_words(verdict.manifest)}")
 
@@ -108,6 +114,6 @@ def told_of(manifest: Manifest) -> dict[str, object]:
 
 def _words(manifest: Manifest) -> str:
     return (
-        f"{manifest.letters} letters ({size(manifest.octets)}) of {manifest.accounts} accounts,"
-        f" as of {manifest.made}"
+        f"{counted(manifest.letters, 'letter')} ({size(manifest.octets)})"
+        f" of {counted(manifest.accounts, 'account')}, as of {manifest.made}"
     )

@@ -14,6 +14,7 @@ from mailpost.cli.failures import CANNOT_CREATE, NO_USER, Failed
 from mailpost.cli.named import checked_name, existing_account
 from mailpost.cli.office import open_office
 from mailpost.cli.options import config_option
+from mailpost.cli.table import counted, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,10 +82,10 @@ def export(
         }
         click.echo(json.dumps(told_of, indent=2))
     else:
-        gone = f"; {len(carried.gone)} were collected meanwhile" if carried.gone else ""
+        gone = f", {len(carried.gone)} collected meanwhile" if carried.gone else ""
         click.echo(
-            f"{carried.written} letters of {account.name} are in {path} now"
-            f" ({carried.octets} octets); {carried.there} were there already{gone}"
+            f"{account.name}: {counted(carried.written, 'letter')} written to {path}"
+            f" ({size(carried.octets)}), {carried.there} there already{gone}"
         )
 
 

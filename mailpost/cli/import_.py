@@ -19,6 +19,7 @@ from mailpost.cli.failures import BAD_DATA, FAILED, TRY_LATER, UNAVAILABLE, WRON
 from mailpost.cli.named import existing_account
 from mailpost.cli.office import open_office
 from mailpost.cli.options import config_option, password_line
+from mailpost.cli.table import counted, harmless, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +105,7 @@ def import_(
     if gone is not None:
         raise Failed(TRY_LATER, f"{gone}; run the same command again, it goes on where it was")
     if outcome.unread:
-        raise Failed(FAILED, f"{len(outcome.unread)} letters could not be read")
+        raise Failed(FAILED, f"{counted(len(outcome.unread), 'letter')} could not be read")
 
 
 def _open(source: str, options: dict[str, str | bool | None]) -> Source:
@@ -214,16 +215,12 @@ def _print(outcome: Outcome, name: str, *, dry_run: bool, as_json: bool) -> None
         ("could not be read", outcome.unread),
     ):
         for letter, why in letters[:_NAMED]:
-            click.echo(f"{_printable(letter)} {what}: {_printable(why)}", err=True)
+            click.echo(f"{harmless(letter)} {what}: {harmless(why)}", err=True)
         if len(letters) > _NAMED:
             click.echo(f"... and {len(letters) - _NAMED} more; --json names all", err=True)
-    come = "would come" if dry_run else "came"
+    come = "would come" if dry_run else "brought"
     click.echo(
-        f"{outcome.brought} letters {come} into {name}'s maildrop ({outcome.octets} octets);"
-        f" {outcome.there} were there already, {len(outcome.unread)} could not be read,"
-        f" {len(outcome.new_uidl)} have a new unique-id"
+        f"{name}: {counted(outcome.brought, 'letter')} {come} ({size(outcome.octets)}),"
+        f" {outcome.there} there already, {len(outcome.unread)} could not be read,"
+        f" {len(outcome.new_uidl)} with a new unique-id"
     )
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else ascii(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,6 +13,7 @@ from mailpost.cli.failures import CANNOT_CREATE, FAILED, Failed
 from mailpost.cli.named import existing_account
 from mailpost.cli.office import become_owner, open_office, read_config
 from mailpost.cli.options import config_option
+from mailpost.cli.table import counted, size
 
 
 @click.command(
@@ -38,21 +40,20 @@ def restore(folder: Path, only: str | None, as_json: bool) -> None:  # noqa: FBT
         click.echo(json.dumps(told, indent=2))
     elif only is not None:
         click.echo(
-            f"{told['back']} letters of {told['account']} are back ({told['octets']} octets);"
-            f" {told['there']} were there still, {told['new_uidl']} have a new unique-id"
+            f"{told['account']}: {counted(told['back'], 'letter')} back ({size(told['octets'])}),"
+            f" {told['there']} there still, {told['new_uidl']} with a new unique-id"
         )
     else:
         click.echo(
-            f"{told['store']} is restored, as of {told['made']}: {told['letters']} letters of"
-            f" {told['accounts']} accounts"
+            f"{told['store']} is restored, as of {told['made']}:"
+            f" {counted(told['letters'], 'letter')} of {counted(told['accounts'], 'account')}"
         )
     if told.get("damaged"):
-        raise Failed(
-            FAILED, f"{told['damaged']} letters are damaged in the backup, and were left out"
-        )
+        damaged = counted(told["damaged"], "letter")
+        raise Failed(FAILED, f"damaged in the backup, and so left out: {damaged}")
 
 
-def _all(folder: Path) -> dict[str, object]:
+def _all(folder: Path) -> dict[str, Any]:
     from mailpost.cli.progress import octets_bar  # noqa: PLC0415 - --help does not need it
     from mailpost.store import restore as restoring  # noqa: PLC0415
     from mailpost.store.errors import UnusableStore  # noqa: PLC0415
@@ -72,7 +73,7 @@ def _all(folder: Path) -> dict[str, object]:
     return {"store": str(place), **told_of(manifest)}
 
 
-def _letters(folder: Path, name: str) -> dict[str, object]:
+def _letters(folder: Path, name: str) -> dict[str, Any]:
     from mailpost.cli.progress import progress  # noqa: PLC0415 - --help does not need it
     from mailpost.store import restore as restoring  # noqa: PLC0415
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from mailpost.cli import failures, main
 from mailpost.cli.office import open_office
 from mailpost.config import load
+from mailpost.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -87,9 +88,7 @@ def test_one_account():
     let_go_of_all()
     assert uidls() == []
     answer = run("restore", "kept", "--only", "Alice")
-    assert answer.stdout == (
-        "2 letters of alice are back (6 octets); 0 were there still, 0 have a new unique-id\n"
-    )
+    assert answer.stdout == ("alice: 2 letters back (6 B), 0 there still, 0 with a new unique-id\n")
     assert uidls() == ["uidl-1", "uidl-2"]
     again = json.loads(run("restore", "kept", "--only", "alice", "--json").stdout)
     assert (again["back"], again["there"]) == (0, 2)
@@ -115,6 +114,20 @@ def test_what_cannot_be():
         assert answer.exit_code == status, answer.output
         assert told in answer.output
     assert uidls() == ["uidl-1", "uidl-2"]
+
+
+def test_a_folder_that_may_not_be_written(monkeypatch):
+    """It is said what to do."""
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", "kept/parcels")
+
+    monkeypatch.setattr(Store, "back_up", refuse)
+    answer = run("backup", "kept")
+    assert answer.exit_code == failures.NOT_PERMITTED
+    assert answer.stderr == (
+        "mailpost: kept/parcels: the owner of the store may not write there; give it to them\n"
+    )
 
 
 def test_a_damaged_backup():
