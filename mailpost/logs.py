@@ -7,6 +7,7 @@ cannot do is left to :mod:`twisted.logger`.
 
 from __future__ import annotations
 
+import re
 from time import localtime, strftime
 from typing import TYPE_CHECKING, TextIO
 
@@ -15,6 +16,14 @@ from zope.interface import implementer
 
 if TYPE_CHECKING:
     from twisted.logger import LogEvent
+
+
+_WORD = re.compile("[!-~]+")
+
+
+def told(name: str) -> str:
+    """Somebody's name as they gave it, for the log: escaped and quoted, unless it is a word of US-ASCII."""
+    return name if _WORD.fullmatch(name) else ascii(name)
 
 
 @implementer(ILogObserver)

@@ -17,6 +17,7 @@ from mailpost.collection.login_delay import LoginDelay
 from mailpost.connection import Connection, ConnectionFactory
 from mailpost.interfaces import IDowngrading, IRemembering
 from mailpost.limits import ConnectionLimits
+from mailpost.logs import told
 from mailpost.outcome import LetterGone, MaildropInUse, MaildropLocked, TemporaryFailure
 from mailpost.wire import reply
 from mailpost.wire.login import Login
@@ -107,7 +108,7 @@ class POP3Connection(Connection):
         self._close()
         _log.info(
             "collection by {user} from {peer}: {retrieved} retrieved, {deleted} deleted, {seconds:.3f} s",
-            user=session.name or "nobody",
+            user=told(session.name) if session.name else "nobody",
             peer=self.peer,
             retrieved=session.retrieved,
             deleted=self._let_go,
@@ -135,7 +136,7 @@ class POP3Connection(Connection):
         try:
             self.session.give_keys(self.factory.entrance.keys(event.name))
         except TemporaryFailure as failure:
-            _log.warn("login of {user} put off: {why}", user=event.name, why=failure)
+            _log.warn("login of {user} put off: {why}", user=told(event.name), why=failure)
             return self.session.refuse(reply.POP_TRY_LATER)
         return None
 
@@ -173,7 +174,7 @@ class POP3Connection(Connection):
             return reply.pop_locked(str(why))
         if isinstance(why, MaildropInUse):
             return reply.POP_IN_USE
-        _log.warn("login of {user} put off: {why}", user=event.name, why=why)
+        _log.warn("login of {user} put off: {why}", user=told(event.name), why=why)
         return reply.POP_TRY_LATER
 
     async def _open(self, maildrop: IMaildrop) -> ISnapshot:

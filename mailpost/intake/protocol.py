@@ -19,6 +19,7 @@ from mailpost.intake.letter import LetterUnderWay
 from mailpost.intake.postmarks import Postmarks
 from mailpost.intake.reports import Reports
 from mailpost.limits import ConnectionLimits
+from mailpost.logs import told
 from mailpost.outcome import Delivered, MaildropLocked, Outcome, Refused, TemporaryFailure, TryLater
 from mailpost.wire import reply
 from mailpost.wire.lmtp import LMTPServer
@@ -172,7 +173,7 @@ class SMTPConnection(Connection):
         try:
             self.session.give_keys(entrance.keys(event.name))
         except TemporaryFailure as failure:
-            _log.warn("login of {user} put off: {why}", user=event.name, why=failure)
+            _log.warn("login of {user} put off: {why}", user=told(event.name), why=failure)
             self.session.answer(reply.LOGIN_LATER)
 
     async def _log_in(self, event: Login) -> None:
@@ -186,7 +187,7 @@ class SMTPConnection(Connection):
         except MaildropLocked as locked:
             answer = reply.locked(str(locked))
         except TemporaryFailure as failure:
-            _log.warn("login of {user} put off: {why}", user=event.name, why=failure)
+            _log.warn("login of {user} put off: {why}", user=told(event.name), why=failure)
             answer = reply.LOGIN_LATER
         self._login = None
         if self.session.closed:

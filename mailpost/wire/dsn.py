@@ -14,10 +14,15 @@ from mailpost.wire import reply
 from mailpost.wire.path import PathError, is_mailbox
 
 XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")  # §4; no "+" and "=" but in hexchar
+_NOT_XCHAR = re.compile("[^!-*,-<>-~]")
+_NOT_QCHAR = re.compile(r"[^!-*,-<>-\[\]-~]")
 _HEXCHAR = re.compile(r"\+([0-9A-F]{2})")
 _PRINTABLE = re.compile("[ -~]+")
-_MAX_ENVID = 100  # §4.4, as it stands on the line
-_MAX_ORCPT = 500  # §4.2, the same
+MAX_ENVID = 100
+"""Octets of an ENVID as it stands on the line (RFC 3461 §4.4)."""
+MAX_ORCPT = 500
+"""Octets of an ORCPT, its type included (RFC 3461 §4.2)."""
+
 _TYPED = re.compile(r"([A-Za-z0-9!#$%&'*+\-/?^_`{|}~]+);(.+)")
 
 _UTF8_TYPE = "utf-8"
@@ -85,7 +90,7 @@ def returned(value: str | None) -> Returned:
 
 def envelope_id(value: str | None) -> str:
     """ENVID's value, decoded: printable US-ASCII, as a report can show it."""
-    if len(_ascii(value)) > _MAX_ENVID:
+    if len(_ascii(value)) > MAX_ENVID:
         raise PathError(reply.BAD_PARAMETER)
     return _decoded(_ascii(value))
 
@@ -97,7 +102,7 @@ def original_recipient(value: str | None, *, utf8: bool) -> OriginalRecipient:
     :raises PathError: 501, or the 553 that an address beyond US-ASCII has without SMTPUTF8.
     """
     match = _TYPED.fullmatch(value or "")
-    if match is None or len(match[0].encode()) > _MAX_ORCPT:
+    if match is None or len(match[0].encode()) > MAX_ORCPT:
         raise PathError(reply.BAD_PARAMETER)
     kind, address = match.groups()
     if kind.lower() != _UTF8_TYPE:
@@ -108,6 +113,16 @@ def original_recipient(value: str | None, *, utf8: bool) -> OriginalRecipient:
     if mailbox is None or not is_mailbox(mailbox):
         raise PathError(reply.BAD_PARAMETER)
     return OriginalRecipient(kind, address)
+
+
+def encode_xtext(text: str) -> str:
+    """Text of US-ASCII as an xtext: what is not itself is ``+`` and two digits (RFC 3461 §4)."""
+    return _NOT_XCHAR.sub(lambda found: f"+{ord(found[0]):02X}", text)
+
+
+def encode_unitext(text: str) -> str:
+    """An address as utf-8-addr-xtext has it, which every server takes (RFC 6533 §3)."""
+    return _NOT_QCHAR.sub(lambda found: f"\\x{{{ord(found[0]):02X}}}", text)
 
 
 def decode_xtext(text: str) -> str | None:

@@ -20,14 +20,17 @@ class InputBuffer:
     """What has come off the wire and is not consumed yet.
 
     It sets no limit of its own to what is fed: whoever feeds it looks at :func:`len` and stops reading.
+
+    :ivar defective: the line for which BARE_NEWLINE was told last, as far as that line had come.
     """
 
-    __slots__ = ("_data", "_start", "_tainted")
+    __slots__ = ("_data", "_start", "_tainted", "defective")
 
     def __init__(self) -> None:
         self._data = b""
         self._start = 0
         self._tainted = False  # the line at hand began after a bare LF
+        self.defective = b""
 
     def __len__(self) -> int:
         return len(self._data) - self._start
@@ -61,11 +64,13 @@ class InputBuffer:
             self._start = end + 1
             if line[-1:] != b"\r":
                 self._tainted = True
+                self.defective = line
                 return Defect.BARE_NEWLINE
             if self._tainted:
                 self._tainted = False
                 continue
             if line.find(b"\r") != len(line) - 1:
+                self.defective = line
                 return Defect.BARE_NEWLINE
             return line[:-1]
 

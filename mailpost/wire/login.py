@@ -11,6 +11,7 @@ it comes to one of these questions, answered in the same way, now or later::
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import MappingProxyType
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from mailpost.wire.sasl import (
     CLEARTEXT,
+    MECHANISMS,
     Checks,
     TokenTerms,
     decode_base64,
@@ -34,7 +36,17 @@ from mailpost.wire.sasl_events import (
     Rejected,
     TokenOffered,
 )
-from mailpost.wire.session import NEED_OCTETS, Event, Question, ServerSession
+from mailpost.wire.scram import fresh_nonce
+from mailpost.wire.session import (
+    MASKED,
+    NEED_OCTETS,
+    Event,
+    Question,
+    ServerSession,
+    escaped,
+    printable,
+    printable_utf8,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,7 +56,8 @@ if TYPE_CHECKING:
     from mailpost.wire.scram_keys import ScramKeys
 
 MAX_RESPONSE = 12_288 + 2  # RFC 4954 §4, with its CRLF
-MASKED = "********"
+_SECRET = frozenset((b"PASS", b"AUTH", b"APOP"))
+_MECHANISM = re.compile(rb"[A-Z0-9_-]{1,20}")  # RFC 4422 §3.1
 _UNBOUND: Mapping[str, bytes] = MappingProxyType({})
 
 
@@ -57,6 +70,7 @@ class Access:
     :ivar cleartext: whether a password may be said without TLS.
     :ivar checks: what can be checked; nothing: nobody can log in.
     :ivar tokens: what a client is told whose token was refused.
+    :ivar nonce: makes the office's part of SCRAM's nonces, as :func:`~mailpost.wire.sasl.start` takes it.
     """
 
     can_tls: bool = False
@@ -64,6 +78,7 @@ class Access:
     cleartext: bool = True
     checks: Checks = Checks.PASSWORDS
     tokens: TokenTerms = TokenTerms()  # noqa: RUF009 - frozen
+    nonce: Callable[[], str] = fresh_nonce
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +135,13 @@ class LoginSession(ServerSession):
     :ivar bindings: tells what of the connection's TLS a login can be bound to, by name (RFC 5056).
     """
 
-    __slots__ = ("_access", "_exchange", "bindings", "tls")
+    __slots__ = ("_access", "_exchange", "_login_begun", "bindings", "tls")
 
     def __init__(self, max_errors: int, access: Access) -> None:
         super().__init__(max_errors)
         self._access = access
         self._exchange: Exchange | None = None
+        self._login_begun = False  # AUTH was the last command that is known here
         self.bindings: Callable[[], Mapping[str, bytes]] = _no_bindings
         self.tls = access.tls
 
@@ -153,6 +169,25 @@ class LoginSession(ServerSession):
         """Whether a password may be said as it is."""
         return self.tls or self._access.cleartext
 
+    def _note_command(self, line: bytes) -> None:
+        """Note a command, what may be a secret in it masked, however it is misspelled.
+
+        What follows a refused AUTH, and is no command, is a response that its client did not wait to send.
+        """
+        if self.transcript is None:
+            return
+        verb = line[:4].upper()
+        if self._is_command(line.partition(b" ")[0].upper()):
+            self._login_begun = verb == b"AUTH"
+        elif self._login_begun:
+            self._note(MASKED)
+            return
+        self._note(_shown_login(line) if verb in _SECRET else _shown(line))
+
+    def _is_command(self, verb: bytes) -> bool:
+        """Whether there is such a command; ``verb`` is in upper case."""
+        raise NotImplementedError
+
     def _authenticate(self, argument: str) -> Event | None:
         """AUTH with an argument: the mechanism, perhaps its initial response."""
         name, _, initial = argument.partition(" ")
@@ -162,7 +197,9 @@ class LoginSession(ServerSession):
                 return self._login_trouble(LoginTrouble.CLEARTEXT)
             return self._login_trouble(LoginTrouble.UNKNOWN_MECHANISM)
         bindings = self.bindings() if self.tls else _UNBOUND
-        self._exchange = exchange = start(mechanism, bindings=bindings, terms=self._access.tokens)
+        self._exchange = exchange = start(
+            mechanism, bindings=bindings, nonce=self._access.nonce, terms=self._access.tokens
+        )
         if not initial:
             return self._go_on(exchange.step(None))
         return self._take_response(exchange, b"" if initial == "=" else initial.encode())
@@ -241,6 +278,23 @@ class LoginSession(ServerSession):
     def _login_trouble(self, trouble: LoginTrouble) -> Event | None:
         """Say that nobody is logged in."""
         raise NotImplementedError
+
+
+def _shown(line: bytes) -> str:
+    return line.decode() if printable(line) or printable_utf8(line) else escaped(line)
+
+
+def _shown_login(line: bytes) -> str:
+    """A command that logs in: of AUTH the mechanism is shown, of APOP the name."""
+    verb, rest = line[:4].upper().decode("ascii"), line[4:]
+    if not rest:
+        return verb
+    word = rest[1:].partition(b" ")[0] if rest[:1] == b" " else b""
+    named = verb == "APOP" or (
+        verb == "AUTH"
+        and (_MECHANISM.fullmatch(word) or word.decode("latin-1").upper() in MECHANISMS)
+    )
+    return f"{verb} {_shown(word)} {MASKED}" if word and named else f"{verb} {MASKED}"
 
 
 def _no_bindings() -> Mapping[str, bytes]:

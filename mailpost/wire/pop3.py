@@ -20,7 +20,6 @@ from mailpost.wire import reply
 from mailpost.wire.collecting import LISTED_AT_ONCE, CollectingSession, State
 from mailpost.wire.framing import Defect
 from mailpost.wire.login import (
-    MASKED,
     Access,
     DigestOffered,
     LoginOffered,
@@ -31,7 +30,7 @@ from mailpost.wire.maildrop import Listing, MarkedMaildrop
 from mailpost.wire.pop3_events import LetterAsked, TLSAsked, UpdateAsked
 from mailpost.wire.reply import Response
 from mailpost.wire.sasl_events import KeysAsked, TokenOffered
-from mailpost.wire.session import escaped, printable, printable_utf8
+from mailpost.wire.session import printable, printable_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,19 +130,15 @@ class POP3Server(CollectingSession):
     # Commands -------------------------------------------------------------------------------------
 
     def _obey(self, line: bytes) -> Event | None:
+        self._note_command(line)
         verb, _, argument = line.partition(b" ")
         verb = verb.rstrip(b" \t").upper()
         if verb == b"PASS":  # the argument is the password to the last octet, RFC 1939 §7
-            self._note("PASS ********")
             return self._pass(argument)
         if verb == b"AUTH" and argument:
-            self._note(f"AUTH {escaped(argument.split(b' ')[0])} {MASKED}")
             return self._auth(argument)
         if not printable(line) and not (self.utf8 and verb == b"USER" and printable_utf8(line)):
-            self._note(escaped(line))
             return self._wrong(reply.POP_BAD_OCTETS)
-        if self.transcript is not None:
-            self._note(line.decode())
         argument = argument.strip(b" ")
         if anywhere := self.anywhere_verbs.get(verb):
             return anywhere(self, argument)
@@ -153,6 +148,9 @@ class POP3Server(CollectingSession):
         if self._maildrop is None:
             return self._wrong(reply.POP_LOGIN_FIRST)
         return transaction(self, self._maildrop, argument)
+
+    def _is_command(self, verb: bytes) -> bool:
+        return verb == b"PASS" or verb in self.anywhere_verbs or verb in self.transaction_verbs
 
     def _complain(self, defect: Defect) -> Event | None:
         if defect is Defect.TOO_LONG:

@@ -21,6 +21,9 @@ _PRINTABLE = re.compile(rb"[ -~]*")
 MAX_UNSENT = 64 * 1024
 """Octets of output gathered before they are sent, per session; a larger piece counts as one."""
 
+MASKED = "********"
+"""What a transcript has in place of a secret."""
+
 Transcript = Callable[[str, str], None]
 """Called with ``"C"`` or ``"S"`` and a line without its CRLF, secrets masked."""
 

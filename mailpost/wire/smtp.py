@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mailpost.wire import reply
 from mailpost.wire.framing import Defect
-from mailpost.wire.login import MASKED, MAX_RESPONSE, Access, LoginTrouble
+from mailpost.wire.login import MAX_RESPONSE, Access, LoginTrouble
+from mailpost.wire.receiving import Settings, State
 from mailpost.wire.reply import Reply
-from mailpost.wire.session import escaped, printable, printable_utf8
+from mailpost.wire.session import printable, printable_utf8
 from mailpost.wire.smtp_events import TLSAsked
-from mailpost.wire.transaction import Settings, State, TransactionSession
+from mailpost.wire.transaction import TransactionSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,34 +89,32 @@ class SMTPServer(TransactionSession):
 
     def _obey(self, line: bytes) -> Event | None:
         line = line.rstrip(b" \t")  # RFC 5321 §4.1.1: trailing white space is tolerated
+        self._note_command(line)
         if printable(line):
             text = line.decode("ascii")
-        else:
-            if not printable_utf8(line):  # it may be in an argument (RFC 6531 §3)
-                secret = line[:5].upper() == b"AUTH "
-                self._note(f"AUTH {MASKED}" if secret else escaped(line))
-                if (
-                    line[:5].upper() == b"BDAT "
-                ):  # what follows is a chunk, of nobody knows what size
-                    return self.end(reply.BAD_OCTETS)
-                address = line[:4].upper() in (b"MAIL", b"RCPT") and not line.isascii()
-                return self._wrong(reply.NOT_ASCII if address else reply.BAD_OCTETS)
+        elif printable_utf8(line):  # it may be in an argument (RFC 6531 §3)
             text = line.decode()
+        elif _is_bdat(line):
+            return self.end(reply.BAD_OCTETS)
+        else:
+            address = line[:4].upper() in (b"MAIL", b"RCPT") and not line.isascii()
+            return self._wrong(reply.NOT_ASCII if address else reply.BAD_OCTETS)
         verb, _, argument = text.partition(" ")
-        if self.transcript is not None:
-            self._note(
-                text if verb.upper() != "AUTH" else f"AUTH {argument.split(' ')[0]} {MASKED}"
-            )
         command = self.verbs.get(verb.upper())
-        if command is None:
-            if verb.upper() in _HTTP:
-                return self.end(reply.UNKNOWN_COMMAND)
-            return self._wrong(reply.UNKNOWN_COMMAND)
-        return command(self, argument)
+        if command is not None:
+            return command(self, argument)
+        if verb.upper() in _HTTP:
+            return self.end(reply.UNKNOWN_COMMAND)
+        return self.end(reply.BAD_CHUNK) if _is_bdat(line) else self._wrong(reply.UNKNOWN_COMMAND)
+
+    def _is_command(self, verb: bytes) -> bool:
+        return verb.decode("latin-1") in self.verbs
 
     def _complain(self, defect: Defect) -> Event | None:
         if defect is Defect.TOO_LONG:
             return self.end(reply.LINE_TOO_LONG)
+        if _is_bdat(self._input.defective):
+            return self.end(reply.BARE_NEWLINE)
         return self._wrong(reply.BARE_NEWLINE)
 
     def _announced(self) -> list[str]:
@@ -204,6 +203,14 @@ class SMTPServer(TransactionSession):
         "EXPN": _expn,
         "HELP": _help,
     }
+
+
+def _is_bdat(line: bytes) -> bool:
+    """Whether a line that is none of ours was meant for BDAT: what follows it is a chunk and no commands.
+
+    Its size cannot be believed, so nobody can tell where it ends, and the session is over.
+    """
+    return line.lstrip(b" \t")[:4].upper() == b"BDAT"
 
 
 _HTTP = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})

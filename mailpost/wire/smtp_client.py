@@ -1,8 +1,8 @@
 """The SMTP and LMTP client's side of a session, without a network (RFC 5321, RFC 2033).
 
-What leads to the first letter is in :mod:`mailpost.wire.smtp_client_hello`; here letters are handed in: by
-DATA, or by BDAT where CHUNKING is offered (RFC 3030), pipelined where that is offered (RFC 2920). A shell
-drives it so::
+What leads to the first letter is in :mod:`mailpost.wire.smtp_client_hello`, a letter's envelope in
+:mod:`mailpost.wire.smtp_client_envelope`; here its octets are handed in: by DATA, or by BDAT where CHUNKING
+is offered (RFC 3030). A shell drives it so::
 
     client = SMTPClient("me.example", policy=TLSPolicy.REQUIRED, credentials=Credentials("me", "x"))
     while True:
@@ -29,41 +29,24 @@ from typing import TYPE_CHECKING
 
 from mailpost.wire.content import Inspector
 from mailpost.wire.dots import Stuffer
-from mailpost.wire.smtp_client_events import BodyWanted, Ended, LetterDone, Outcome, Ready, Reason
-from mailpost.wire.smtp_client_hello import (
-    DATA_PATIENCE,
-    END_PATIENCE,
-    MAIL_PATIENCE,
-    RCPT_PATIENCE,
-    HelloSession,
-    done,
-)
-from mailpost.wire.smtp_client_letter import mail_command, rcpt_command, refusals
+from mailpost.wire.smtp_client_envelope import EnvelopeSession
+from mailpost.wire.smtp_client_events import BodyWanted, Ended, Reason
 from mailpost.wire.smtp_client_replies import ProtocolError
+from mailpost.wire.smtp_client_session import DATA_PATIENCE, END_PATIENCE, done
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailpost.wire.reply import Reply
     from mailpost.wire.session import Event
-    from mailpost.wire.smtp_client_letter import Letter
 
 MAX_CHUNKS = 8
 """Chunks of a letter that may be unanswered at once, where PIPELINING is offered."""
 
 
-class SMTPClient(HelloSession):
-    """One session; :class:`HelloSession` has what it is made with."""
+class SMTPClient(EnvelopeSession):
+    """One session; :class:`~mailpost.wire.smtp_client_hello.HelloSession` has what it is made with."""
 
-    _idle = False
-    _letter: Letter | None = None
-    _outcomes: list[Reply | None]
-    _local: list[bool]
-    _accepted: list[int]
-    _to_name: list[int]  # recipients whose RCPT was not sent yet
-    _unnamed: int  # RCPTs that are not answered yet
-    _opened: bool  # MAIL was accepted, and the end of the letter has not been said
-    _data_said: bool
     _body_open = False
     _wanted = False
     _held: bytes
@@ -71,40 +54,6 @@ class SMTPClient(HelloSession):
     _stuffer: Stuffer | None
     _chunks: int
     _refusal: Reply | None
-
-    # For the shell --------------------------------------------------------------------------------
-
-    def next_event(self) -> Event | None:
-        """What comes next; None: more octets, or an answer, are needed first."""
-        event = super().next_event()
-        if isinstance(event, Ready | LetterDone) and not self.closed:
-            self._idle = True
-        return event
-
-    def send(self, letter: Letter) -> None:
-        """Begin a letter: its pieces will be wanted, or :class:`LetterDone` tells why not."""
-        self._be_idle()
-        self._outcomes = refusals(letter, self.extensions)
-        self._local = [answer is not None for answer in self._outcomes]
-        self._letter = letter
-        self._to_name = [n for n, answer in enumerate(self._outcomes) if answer is None]
-        self._unnamed = len(self._to_name)
-        self._accepted = []
-        self._opened = self._data_said = self._body_open = self._wanted = False
-        self._held = b""
-        self._inspector = Inspector(sys.maxsize)
-        self._stuffer = None
-        self._chunks = 0
-        self._refusal = None
-        if not self._to_name:
-            self._conclude()
-            return
-        self._command(mail_command(letter, self.extensions), self._mail_answered, MAIL_PATIENCE)
-        if "PIPELINING" in self.extensions:
-            while self._to_name:
-                self._name_next(letter)
-            if "CHUNKING" not in self.extensions:
-                self._say_data()
 
     def give(self, piece: bytes, *, last: bool = False) -> None:
         """Answer :class:`BodyWanted` with the next octets of the letter, dots not doubled.
@@ -130,55 +79,22 @@ class SMTPClient(HelloSession):
                 self._output.append(self._stuffer.end())
                 self._await_end()
         elif last:
-            self._await_end(b"BDAT %d LAST\r\n%b" % (len(octets), octets))
+            self._await_end(octets)
         elif octets:
             self._chunk(octets)
 
-    def quit(self) -> None:
-        """Say QUIT; :class:`Ended` follows."""
-        self._be_idle()
-        self._leave(Ended(Reason.QUIT))
+    # The beginning --------------------------------------------------------------------------------
 
-    # The envelope ---------------------------------------------------------------------------------
+    def _begin_letter(self) -> None:
+        self._body_open = self._wanted = False
+        self._held = b""
+        self._inspector = Inspector(sys.maxsize)
+        self._stuffer = None
+        self._chunks = 0
+        self._refusal = None
 
-    def _be_idle(self) -> None:
-        if not self._idle:
-            raise RuntimeError("wait for Ready or LetterDone")
-        self._idle = False
-
-    def _name_next(self, letter: Letter) -> None:
-        number = self._to_name.pop(0)
-        line = rcpt_command(letter.recipients[number], self.extensions)
-        self._command(line, partial(self._rcpt_answered, number), RCPT_PATIENCE)
-
-    def _mail_answered(self, reply: Reply) -> None:
-        self._opened = done(reply)
-        if not self._opened:
-            self._settle(reply, [n for n, known in enumerate(self._outcomes) if known is None])
-            self._unnamed -= len(self._to_name)
-            self._to_name = []
-        self._after_envelope()
-
-    def _rcpt_answered(self, number: int, reply: Reply) -> None:
-        self._unnamed -= 1
-        if not done(reply):
-            self._settle(reply, [number])
-        elif self._opened:
-            self._accepted.append(number)
-        self._after_envelope()
-
-    def _after_envelope(self) -> None:
-        assert self._letter is not None
-        if self._to_name:
-            self._name_next(self._letter)
-        elif self._unnamed or self._data_said:
-            return
-        elif not self._accepted:
-            self._finish()
-        elif "CHUNKING" in self.extensions:
-            self._body_open = True
-        else:
-            self._say_data()
+    def _begin_chunks(self) -> None:
+        self._body_open = True
 
     def _say_data(self) -> None:
         self._data_said = True
@@ -231,7 +147,7 @@ class SMTPClient(HelloSession):
         if not self._awaited and self._spoken_unasked():
             return
         self._chunks += 1
-        self._output.append(b"BDAT %d\r\n%b" % (len(octets), octets))
+        self._say_chunk(octets)
         self._awaited.append((self._chunk_answered, END_PATIENCE))
 
     def _chunk_answered(self, reply: Reply) -> None:
@@ -243,13 +159,18 @@ class SMTPClient(HelloSession):
             self._settle(self._refusal, self._accepted)
             self._finish()
 
-    def _await_end(self, chunk: bytes = b"") -> None:
+    def _say_chunk(self, octets: bytes, last: str = "") -> None:
+        command = f"BDAT {len(octets)}{last}"
+        self._note(command)
+        self._output.append(command.encode() + b"\r\n" + octets)
+
+    def _await_end(self, chunk: bytes | None = None) -> None:
         """Await what becomes of the whole letter: one reply, or by LMTP one for each recipient."""
         self._body_open = False
         if not self._awaited and self._spoken_unasked():
             return
-        if chunk:
-            self._output.append(chunk)
+        if chunk is not None:
+            self._say_chunk(chunk, " LAST")
         answer: Callable[[Reply], None] = self._all_answered
         if not self._lmtp:
             self._awaited.append((answer, END_PATIENCE))
@@ -270,34 +191,6 @@ class SMTPClient(HelloSession):
             self._opened = False
             self._finish()
 
-    # The end --------------------------------------------------------------------------------------
-
-    def _settle(self, reply: Reply, numbers: list[int]) -> None:
-        for number in numbers:
-            if self._outcomes[number] is None:
-                self._outcomes[number] = reply
-
-    def _finish(self) -> None:
-        """Tell the outcomes, once nothing of the letter is left at the server."""
-        if self._opened:
-            self._command(b"RSET", self._reset)
-        else:
-            self._conclude()
-
-    def _reset(self, reply: Reply) -> None:
-        if not done(reply):
-            raise ProtocolError(f"RSET is not answered so: {reply}")
-        self._conclude()
-
-    def _conclude(self) -> None:
-        assert self._letter is not None
-        told = zip(self._letter.recipients, self._outcomes, self._local, strict=True)
-        outcomes = tuple(Outcome(one.address, reply, local) for one, reply, local in told)
-        self._letter = None
-        self._events.append(LetterDone(outcomes))
-
     def _end(self, ended: Ended) -> None:
-        if not self.closed and self._letter is not None:
-            self._conclude()
-        self._body_open = self._idle = False
+        self._body_open = False
         super()._end(ended)

@@ -3,42 +3,28 @@
 ::
 
     greeting --> EHLO --> [STARTTLS --> TLS --> EHLO] --> [AUTH] --> Ready
-
-Each command that was sent awaits its reply, in their order. A reply that nothing awaits ends the session, and
-so does one that came before its command was sent.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mailpost.wire.framing import InputBuffer
 from mailpost.wire.sasl_base64 import decode_base64, encode_base64
 from mailpost.wire.sasl_client import ClientExchange, Distrust, begin, choose
 from mailpost.wire.saslprep import Prohibited
 from mailpost.wire.scram import fresh_nonce
+from mailpost.wire.session import MASKED
 from mailpost.wire.smtp_client_events import BeginTLS, Ended, Ready, Reason, TLSPolicy
-from mailpost.wire.smtp_client_replies import ProtocolError, ReplyReader
+from mailpost.wire.smtp_client_replies import ProtocolError
+from mailpost.wire.smtp_client_session import ClientSession, done
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mailpost.wire.reply import Reply
     from mailpost.wire.sasl_client import Credentials
-    from mailpost.wire.session import Event
-
-    Heard = Callable[[Reply], None]
-
-# Seconds to wait for what comes next; RFC 5321 §4.5.3.2.
-GREETING_PATIENCE = 300  # §4.5.3.2.1, and for what no other number is given
-MAIL_PATIENCE = 300  # §4.5.3.2.2
-RCPT_PATIENCE = 300  # §4.5.3.2.3
-DATA_PATIENCE = 120  # §4.5.3.2.4, until 354
-BLOCK_PATIENCE = 180  # §4.5.3.2.5, until a piece of the letter was taken
-END_PATIENCE = 600  # §4.5.3.2.6, until the letter is answered: given up sooner, it comes twice
 
 _NAME = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 _KEYWORD = re.compile("[A-Za-z0-9][A-Za-z0-9-]*")
@@ -47,7 +33,7 @@ _MAX_COMMAND = 510  # §4.5.3.1.4, without its CRLF
 _NO_BINDINGS: Mapping[str, bytes] = MappingProxyType({})
 
 
-class HelloSession:
+class HelloSession(ClientSession):
     """The part of a session that leads to :class:`Ready`.
 
     :param name: what we call ourselves: a domain or an address literal.
@@ -60,7 +46,6 @@ class HelloSession:
     :raises ValueError: the name cannot be written in a command.
     :ivar extensions: what was announced, by keyword in upper case, with its parameters.
     :ivar tls: whether TLS is spoken.
-    :ivar closed: the session is over.
     """
 
     def __init__(
@@ -77,6 +62,7 @@ class HelloSession:
     ) -> None:
         if not _NAME.fullmatch(name):
             raise ValueError("our own name: a domain or an address literal")
+        super().__init__()
         self._name = name.encode("ascii")
         self._lmtp = lmtp
         self._policy = policy
@@ -84,19 +70,12 @@ class HelloSession:
         self._cleartext = cleartext
         self._bindings = bindings
         self._nonce = nonce
-        self._input = InputBuffer()
-        self._reader = ReplyReader()
-        self._output: list[bytes] = []
-        self._events: deque[Event] = deque()
-        self._awaited: deque[tuple[Heard, int]] = deque([(self._greeted, GREETING_PATIENCE)])
-        self._leaving: Ended | None = None
         self._handshake = False
         self._tls_refused = False
         self._exchange: ClientExchange | None = None
         self._held_back: bytes | None = None
         self.extensions: dict[str, str] = {}
         self.tls = tls
-        self.closed = False
 
     # For the shell --------------------------------------------------------------------------------
 
@@ -104,26 +83,8 @@ class HelloSession:
         """Take what came off the wire; nothing happens before :meth:`next_event`."""
         if self._handshake:
             self._end(Ended(Reason.PROTOCOL, detail="octets in the clear where TLS begins"))
-        elif not self.closed:
-            self._input.feed(octets)
-
-    def next_event(self) -> Event | None:
-        """What comes next; None: more octets, or an answer, are needed first."""
-        while not self._events and not self.closed:
-            try:
-                reply = self._reader.take(self._input)
-                if reply is None:
-                    break
-                self._hear(reply)
-            except ProtocolError as error:
-                self._end(Ended(Reason.PROTOCOL, detail=str(error)))
-        return self._events.popleft() if self._events else self._wish()
-
-    def take_output(self) -> bytes:
-        """What is to be sent now, perhaps ``b""``."""
-        octets = b"".join(self._output)
-        self._output.clear()
-        return octets
+        else:
+            super().receive(octets)
 
     def tls_begun(self, bindings: Mapping[str, bytes] = _NO_BINDINGS) -> None:
         """Answer :class:`BeginTLS`: what is fed from now on came through TLS.
@@ -138,54 +99,11 @@ class HelloSession:
         self._bindings = bindings
         self._hello()
 
-    def lost(self) -> None:
-        """Say that the connection is gone, or that patience is at its end."""
-        self._end(Ended(Reason.LOST))
-
-    @property
-    def patience(self) -> int:
-        """Seconds to wait for the reply that is due next; 0: none is."""
-        return self._awaited[0][1] if self._awaited else 0
-
-    # For the letters ------------------------------------------------------------------------------
-
-    def _wish(self) -> Event | None:
-        """What is wanted when nothing is to be told."""
-        return None
-
-    def _command(self, line: bytes, heard: Heard, patience: int = GREETING_PATIENCE) -> None:
-        if self.closed or (not self._awaited and self._spoken_unasked()):
-            return  # what waits there is no answer to this; next_event will say so
-        self._output.append(line + b"\r\n")
-        self._awaited.append((heard, patience))
-
-    def _spoken_unasked(self) -> bool:
-        return len(self._input) > 0 or self._reader.begun
-
-    def _leave(self, ended: Ended) -> None:
-        """Say QUIT, and then end so."""
-        self._leaving = ended
-        self._command(b"QUIT", lambda _: self._end(ended))
-
     def _end(self, ended: Ended) -> None:
-        if self.closed:
-            return
-        self.closed = True
         self._handshake = False
-        self._input.clear()
-        self._awaited.clear()
-        self._events.append(self._leaving or ended)
+        super()._end(ended)
 
-    # Replies --------------------------------------------------------------------------------------
-
-    def _hear(self, reply: Reply) -> None:
-        if reply.code == 421:  # noqa: PLR2004 - RFC 5321 §3.8: at any time
-            self._end(Ended(Reason.CLOSED, reply))
-        elif not self._awaited:
-            raise ProtocolError(f"a reply that was not asked for: {reply}")
-        else:
-            heard, _ = self._awaited.popleft()
-            heard(reply)
+    # Hello ----------------------------------------------------------------------------------------
 
     def _greeted(self, reply: Reply) -> None:
         if done(reply):
@@ -267,7 +185,7 @@ class HelloSession:
             whole = line + b" " + (encode_base64(self._held_back) or b"=")
             if len(whole) <= _MAX_COMMAND:  # RFC 4954 §4: else it waits for an empty challenge
                 line, self._held_back = whole, None
-        self._command(line, self._challenged)
+        self._command(line, self._challenged, shown=f"AUTH {mechanism} {MASKED}")
 
     def _challenged(self, reply: Reply) -> None:
         assert self._exchange is not None
@@ -278,7 +196,7 @@ class HelloSession:
                 ended = Ended(Reason.DISTRUST, detail=str(distrust))
                 self._command(b"*", lambda _: self._leave(ended))
                 return
-            self._command(response, self._challenged)
+            self._command(response, self._challenged, shown=MASKED)
         elif not done(reply):
             self._leave(Ended(Reason.LOGIN, reply))
         elif self._exchange.complete and self._held_back is None:
@@ -298,13 +216,3 @@ class HelloSession:
             raise Distrust("a challenge before the initial response")
         response, self._held_back = self._held_back, None
         return response
-
-
-def done(reply: Reply) -> bool:
-    """Whether what was asked is done.
-
-    :raises ProtocolError: the reply is an intermediate one, which has no place here.
-    """
-    if reply.code // 100 == 3:  # noqa: PLR2004 - the SMTP class digit
-        raise ProtocolError(f"an intermediate reply where none belongs: {reply}")
-    return reply.positive

@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailpost.wire.path import PathError, parse_mail, parse_rcpt
+from mailpost.wire.dsn import MAX_ENVID, MAX_ORCPT, encode_unitext, encode_xtext
+from mailpost.wire.path import PathError, is_mailbox, parse_mail, parse_rcpt
 from mailpost.wire.reply import Reply
 
 if TYPE_CHECKING:
@@ -25,11 +26,8 @@ TOO_MANY = Reply(452, "4.5.3", "more recipients than the next server takes with 
 
 _NOTIFY = frozenset(("NEVER", "SUCCESS", "FAILURE", "DELAY"))
 _PRINTABLE = re.compile("[ -~]+")
-_NOT_XTEXT = re.compile("[^!-*,-<>-~]")
 _LIMIT = re.compile(r"(?:^| )RCPTMAX=([1-9][0-9]{0,5})(?: |$)", re.IGNORECASE)  # RFC 9422 §4
 _SIZE = re.compile("[0-9]{1,20}")
-_MAX_ENVID = 100  # RFC 3461 §4.4
-_MAX_ORCPT = 500  # §4.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,8 @@ class Recipient:
 
     :ivar notify: ``SUCCESS``, ``FAILURE``, ``DELAY``, or ``NEVER`` alone (RFC 3461 §4.1); empty: nothing is
         said.
-    :ivar original: the address that the sender wrote (ORCPT, §4.2), US-ASCII; ``""``: nothing is said.
+    :ivar original: the address that the sender wrote (ORCPT, §4.2; beyond US-ASCII RFC 6533 §3); ``""``:
+        nothing is said.
     :raises ValueError: one of them cannot be written in a command.
     """
 
@@ -55,7 +54,11 @@ class Recipient:
             raise ValueError("the recipient cannot be written in a command")
         if not _NOTIFY.issuperset(self.notify) or ("NEVER" in self.notify and len(self.notify) > 1):
             raise ValueError("notify: SUCCESS, FAILURE, DELAY, or NEVER alone")
-        _check_text(self.original, _MAX_ORCPT)
+        written = _PRINTABLE.fullmatch if self.original.isascii() else is_mailbox
+        if self.original and not written(self.original):
+            raise ValueError("original: printable US-ASCII, or an address beyond it")
+        if len(_orcpt(self.original)) > MAX_ORCPT:
+            raise ValueError("original: it is too long")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,10 @@ class Letter:
             raise ValueError("the sender cannot be written in a command")
         if not self.recipients or self.octets < 0 or self.ret not in {"", "FULL", "HDRS"}:
             raise ValueError("a recipient, a size of 0 or more, and ret FULL, HDRS or nothing")
-        _check_text(self.envid, _MAX_ENVID)
+        if self.envid and not _PRINTABLE.fullmatch(self.envid):
+            raise ValueError("envid: printable US-ASCII")
+        if len(encode_xtext(self.envid)) > MAX_ENVID:
+            raise ValueError("envid: it is too long")
 
     def needs_utf8(self) -> bool:
         """Whether it can be sent with SMTPUTF8 alone, whoever the recipients are."""
@@ -125,7 +131,7 @@ def mail_command(letter: Letter, extensions: Mapping[str, str]) -> bytes:
     if "DSN" in extensions and letter.ret:
         words.append(f"RET={letter.ret}")
     if "DSN" in extensions and letter.envid:
-        words.append(f"ENVID={xtext(letter.envid)}")
+        words.append(f"ENVID={encode_xtext(letter.envid)}")
     return " ".join(words).encode()
 
 
@@ -135,13 +141,15 @@ def rcpt_command(recipient: Recipient, extensions: Mapping[str, str]) -> bytes:
     if "DSN" in extensions and recipient.notify:
         words.append(f"NOTIFY={','.join(recipient.notify)}")
     if "DSN" in extensions and recipient.original:
-        words.append(f"ORCPT=rfc822;{xtext(recipient.original)}")
+        words.append(f"ORCPT={_orcpt(recipient.original)}")
     return " ".join(words).encode()
 
 
-def xtext(text: str) -> str:
-    """Text as a parameter's value can be: what is not itself is ``+`` and two digits (RFC 3461 §4)."""
-    return _NOT_XTEXT.sub(lambda match: f"+{ord(match[0]):02X}", text)
+def _orcpt(original: str) -> str:
+    """An original recipient as ORCPT has it (RFC 3461 §4.2, RFC 6533 §3)."""
+    if original.isascii():
+        return f"rfc822;{encode_xtext(original)}"
+    return f"utf-8;{encode_unitext(original)}"
 
 
 def _refusal(letter: Letter, extensions: Mapping[str, str]) -> Reply | None:
@@ -160,8 +168,3 @@ def _same(parsed: Address | None, address: Address) -> bool:
         address.local,
         address.domain.lower(),
     )
-
-
-def _check_text(text: str, most: int) -> None:
-    if text and (not _PRINTABLE.fullmatch(text) or len(xtext(text)) > most):
-        raise ValueError(f"printable US-ASCII, at most {most} octets as xtext")

@@ -15,6 +15,8 @@ from mailpost.wire.reply import Reply
 from mailpost.wire.session import escaped, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mailpost.wire.framing import InputBuffer
 
 MAX_REPLY_LINE = 12_288
@@ -32,11 +34,15 @@ class ProtocolError(ValueError):
 
 
 class ReplyReader:
-    """Makes replies of the lines in a buffer."""
+    """Makes replies of the lines in a buffer.
 
-    __slots__ = ("_code", "_octets", "_texts")
+    :param note: told each line, as it can be shown.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_code", "_note", "_octets", "_texts")
+
+    def __init__(self, note: Callable[[str], None] | None = None) -> None:
+        self._note = note
         self._code = b""
         self._octets = 0
         self._texts: list[str] = []
@@ -52,6 +58,8 @@ class ReplyReader:
                 return None
             if isinstance(line, Defect):
                 raise ProtocolError(f"the server's reply: {line.value}")
+            if self._note is not None:
+                self._note(line.decode() if printable(line) else escaped(line))
             if self._add(line):
                 reply = _reply(int(self._code), self._texts)
                 self.clear()

@@ -89,6 +89,19 @@ def test_pop3_25_26_trouble(trouble: Exception, code: bytes, where: str, log: Lo
     assert b"+OK 3 letters" in peer.ask(LOGIN)
 
 
+def test_names_in_the_log(log: Logbook) -> None:
+    """A name that is no word is quoted and escaped, so that it cannot look like the rest of a line."""
+    office = Office()
+    office.checker.answer = TemporaryFailure("later")
+    said = "Eve put off: y ö".encode()
+    peer, _ = log_in(office, b"UTF8\r\nUSER %b\r\nPASS x\r\n" % said)
+    assert log.lines("login") == [r"login of 'Eve put off: y \xf6' put off: later"]
+    peer.ask(b"USER alice from 127.0.0.1: 9 retrieved\r\n")
+    peer.leave()
+    (line,) = log.lines("collection by")
+    assert line.startswith("collection by 'alice from 127.0.0.1: 9 retrieved' from 192.0.2.1: 0 ")
+
+
 def test_pop3_06_one_session_at_a_time() -> None:
     """A second login hears [IN-USE] while the first session lives, and succeeds when it has gone."""
     office = Office()

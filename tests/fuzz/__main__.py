@@ -14,7 +14,9 @@ with atheris.instrument_imports(include=["mailpost.wire"]):
     from .corpus import keep, unpack
     from .targets import TARGETS
 
-USAGE = "usage: python -m tests.fuzz [unpack | keep] smtp|pop3|letter|parsers FOLDER [-option=value ...]"
+USAGE = (
+    f"usage: python -m tests.fuzz [unpack | keep] {'|'.join(TARGETS)} FOLDER [-option=value ...]"
+)
 
 
 def main(arguments: list[str]) -> None:

@@ -6,6 +6,7 @@ the network cuts, what questions are answered and how late. Each target raises w
 
 from __future__ import annotations
 
+import base64
 import random
 import re
 from dataclasses import dataclass, field
@@ -14,15 +15,15 @@ from typing import TYPE_CHECKING
 from mailpost.wire import proxy, reply
 from mailpost.wire.dots import Stuffer, stuff
 from mailpost.wire.lmtp import LMTPServer
-from mailpost.wire.login import MASKED, MAX_RESPONSE, Access, LoginOffered
+from mailpost.wire.login import MAX_RESPONSE, Access, LoginOffered, ProofGiven
 from mailpost.wire.path import Address, PathError, parse_mail, parse_rcpt
 from mailpost.wire.pop3 import POP3Server
 from mailpost.wire.pop3_events import LetterAsked, UpdateAsked
 from mailpost.wire.pop3_events import TLSAsked as POP3TLSAsked
 from mailpost.wire.reply import Reply
 from mailpost.wire.sasl import Checks
-from mailpost.wire.sasl_events import TokenOffered
-from mailpost.wire.session import MAX_UNSENT, Event, OutputWaiting, Question, SessionEnded
+from mailpost.wire.sasl_events import KeysAsked, TokenOffered
+from mailpost.wire.session import MASKED, MAX_UNSENT, Event, OutputWaiting, Question, SessionEnded
 from mailpost.wire.smtp import Settings, SMTPServer
 from mailpost.wire.smtp_events import (
     LetterReceived,
@@ -33,8 +34,12 @@ from mailpost.wire.smtp_events import (
     TransactionAborted,
 )
 
+from . import scram_by_the_book as book
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from mailpost.wire.scram_keys import ScramKeys
 
 CHOICES = 8
 """Octets before what the peer says: the set-up, the cutting, six moods."""
@@ -153,10 +158,15 @@ def answer(engine: Engine, event: Question, mood: int) -> SessionEnded | None:
     if isinstance(event, TLSAsked | POP3TLSAsked):
         engine.begin_tls()
         return None
+    if isinstance(event, KeysAsked) and mood % 4 < 3:
+        engine.give_keys(book.KEYS[: mood % 4 or 1])
+        return None
     if isinstance(engine, SMTPServer):
         if isinstance(event, LetterReceived) and isinstance(engine, LMTPServer):
             engine.answer_each([(KEPT, reply.STORE_FAILED)[mood & 1]] * engine.recipients)
             return None
+        if isinstance(event, ProofGiven):
+            return engine.answer(reply.BAD_LOGIN) if event.keys is None else engine.admit()
         if isinstance(event, LoginOffered | TokenOffered) and mood % 3 == 0:
             engine.admit("alice")
             return None
@@ -166,12 +176,20 @@ def answer(engine: Engine, event: Question, mood: int) -> SessionEnded | None:
             LetterReceived: (KEPT, KEPT, reply.STORE_FAILED),
             LoginOffered: (reply.OK, reply.BAD_LOGIN, reply.LOGIN_LATER),
             TokenOffered: (reply.OK, reply.BAD_LOGIN, reply.LOGIN_LATER),
+            KeysAsked: (reply.LOGIN_LATER, reply.LOGIN_LATER, reply.LOGIN_LATER),
         }[type(event)]
         return engine.answer(choices[mood % 3])
     return _answer_collector(engine, event, mood)
 
 
 def _answer_collector(engine: POP3Server, event: Question, mood: int) -> SessionEnded | None:
+    if isinstance(event, KeysAsked):
+        return engine.refuse(reply.POP_TRY_LATER)
+    if isinstance(event, ProofGiven):
+        if event.keys is None:
+            return engine.refuse(reply.POP_BAD_LOGIN)
+        engine.admit(Listing())
+        return None
     if isinstance(event, LoginOffered | TokenOffered):
         if mood % 4 < 2:
             engine.admit(Listing(), "alice")
@@ -232,11 +250,13 @@ def alike(make: Callable[[], Engine], data: bytes) -> Outcome:
 
 
 def access(choice: int) -> Access:
-    """How somebody may come in; without SCRAM, whose challenges are never twice the same."""
+    """How somebody may come in."""
+    checks = Checks.PASSWORDS if choice & 32 else Checks.PASSWORDS | Checks.TOKENS
     return Access(
         can_tls=bool(choice & 8),
         cleartext=not choice & 16,
-        checks=Checks.PASSWORDS if choice & 32 else Checks.PASSWORDS | Checks.TOKENS,
+        checks=checks | Checks.KEYS if choice & 64 else checks,
+        nonce=lambda: book.NONCE,
     )
 
 
@@ -320,6 +340,59 @@ def pop3(data: bytes) -> None:
     assert len(updates) <= 1
 
 
+def scram(data: bytes) -> None:
+    """A login by SCRAM, over SMTP or POP3: whoever is let in has proved it, and whoever proves it is.
+
+    An input is choices, then what the client says, a line for each message: :mod:`.scram_by_the_book` has its
+    marks. A line that begins with ``!`` is said as it is, and not in base64.
+    """
+    choice = data[0] if data else 0
+    plus, tls, initial = bool(choice & 2), bool(choice & 4), bool(choice & 8)
+    first, *later = data[CHOICES:].split(b"\n")
+    final = book.filled_in(first, later[0], book.PASSWORDS[choice >> 4 & 1]) if later else b""
+    messages = [first, *([final] if later else []), *later[1:]]
+    said = [one[1:] if one[:1] == b"!" else base64.b64encode(one) for one in messages]
+    command = b"AUTH SCRAM-SHA-256" + b"-PLUS" * plus
+    command += b" " + (said[0] or b"=") if initial else b"\r\n" + said[0]
+    script = b"\r\n".join([command, *said[1:], b"NOOP", b""])
+    how = Access(checks=Checks.KEYS, tls=tls, nonce=lambda: book.NONCE)
+
+    def make() -> Engine:
+        engine: Engine
+        if choice & 1:
+            engine = POP3Server("post.example.org", access=how)
+        else:
+            engine = SMTPServer(Settings("post.example.org"), how)
+            engine.receive(b"EHLO x\r\n")
+            engine.next_event()
+            engine.take_output()
+        engine.bindings = lambda: book.BINDINGS
+        return engine
+
+    result = alike(make, data[:CHOICES].ljust(CHOICES, b"\0") + script)
+    came_in = [
+        event for _, event in result.happened if isinstance(event, ProofGiven) and event.keys
+    ]
+    mood = (data[2:CHOICES] or b"\0")[0] & 3
+    given = book.PASSWORDS[: mood or 1] if mood < 3 else ()
+    if any(one[:1] == b"!" for one in messages) or len(messages) != 3:
+        return
+    right = book.passes(first, final, plus=plus, offered=tls, passwords=given)
+    if right is not None:
+        assert bool(came_in) == (right and not messages[2] and tls >= plus)
+    for event in came_in:
+        assert event.keys in book.KEYS
+        spoken = base64.b64encode(book.signature(first, final, _password_of(event.keys)))
+        assert spoken in result.said, "the office proved nothing"
+    shown = "".join(line for _, line in result.transcript)
+    assert len(final) < 20 or base64.b64encode(final).decode() not in shown
+
+
+def _password_of(keys: ScramKeys | None) -> bytes:
+    assert keys is not None
+    return book.PASSWORDS[book.KEYS.index(keys)]
+
+
 def letter(data: bytes) -> None:
     """A letter by DATA, looked at by a simple decoder; what was taken goes out by POP3 the same."""
     body = data[CHOICES:].replace(WAIT, b"")
@@ -398,6 +471,7 @@ def _reads_back(address: Address) -> None:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "smtp": smtp,
     "pop3": pop3,
+    "scram": scram,
     "letter": letter,
     "parsers": parsers,
 }

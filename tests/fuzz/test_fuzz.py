@@ -9,13 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from .corpus import load
-from .targets import CHOICES, TARGETS, WAIT, letter, parsers, pop3, smtp
+from .targets import CHOICES, TARGETS, WAIT, letter, parsers, pop3, scram, smtp
 
 _PLAIN = base64.b64encode(b"\0alice\0s3cr3t")
 _TOKEN = base64.b64encode(b"n,a=alice,\1auth=Bearer s3cr3t\1\1")
+_FIRST64 = base64.b64encode(b"n,,n=alice,r=abc") + b"\r\n"
 _ENDS = [b"\r\n", b"\n", b"\r", b".", b"..", b"\r\n.\r\n", b"\n.\n", b"\0", b"\xff", b" ", WAIT]
 _SMTP = [
     *(b"AUTH OAUTHBEARER " + _TOKEN + b"\r\n", b"AQ==\r\n", b"AUTH XOAUTH2\r\n"),
+    b"AUTH SCRAM-SHA-256 " + _FIRST64,
     *(b"EHLO x\r\n", b"LHLO x\r\n", b"MAIL FROM:<c@x>\r\n", b"MAIL FROM:<> SIZE=9\r\n"),
     *(b"RCPT TO:<a@x>\r\n", b"DATA\r\n", b"letter\r\n.\r\n", b"BDAT 6\r\nletter", b"RSET\r\n"),
     *(b"BDAT 6 LAST\r\nletter", b"BDAT 7 LATS\r\nQUIT\r\n.", b"BDAT x\r\n", b"STARTTLS\r\n" + WAIT),
@@ -36,7 +38,7 @@ _SMTP = [
     b"EHLO x\r\nMAIL FROM:<c@x>\r\nRCPT TO:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\n",
 ]
 _POP3 = [
-    *(b"AUTH OAUTHBEARER " + _TOKEN + b"\r\n", b"AQ==\r\n"),
+    *(b"AUTH OAUTHBEARER " + _TOKEN + b"\r\n", b"AQ==\r\n", b"AUTH SCRAM-SHA-256 " + _FIRST64),
     *(b"USER alice\r\n", b"PASS s3cr3t\r\n", b"STAT\r\n", b"LIST\r\n", b"UIDL\r\n", b"RETR 1\r\n"),
     *(b"RETR 3\r\n", b"TOP 1 1\r\n", b"TOP 3 0\r\n", b"DELE 1\r\n", b"DELE 2\r\n", b"RSET\r\n"),
     *(b"CAPA\r\n", b"QUIT\r\n", b"NOOP\r\n", b"AUTH\r\n", b"AUTH PLAIN " + _PLAIN + b"\r\n"),
@@ -61,6 +63,34 @@ _PARSED = [
     ),
     *(b"<a@[192.0.2.1]>", b"<a@[IPv6:::1]>", b" SIZE=1", b"<>", b"<", b">", b"@", b"\\", b'"'),
 ]
+
+_FIRST = [
+    *(
+        b"n,,n=alice,r=abc",
+        b"y,,n=alice,r=abc",
+        b"p=tls-exporter,,n=alice,r=abc",
+        b"n,a=alice,n=alice,r=abc",
+    ),
+    *(
+        b"p=tls-unique,,n=a=2Cb,r=abc,x=y",
+        b"n,,m=x,n=alice,r=abc",
+        b"n,,n=alice,r=",
+        b"n,,n=,r=abc",
+    ),
+    *(b"p=tls-server-end-point,,n=alice,r=abc", b"n,a=bob,n=alice,r=abc", b"!*", b"!=", b""),
+]
+_FINAL = [
+    *(b"c=<C>,r=<N>,p=<P>", b"c=<C>,r=<N>,x=y,p=<P>", b"c=<C>,r=abc,p=<P>", b"c=biws,r=<N>,p=<P>"),
+    *(
+        b"c=<C>,r=<N>,p=AAAA",
+        b"c=<C>,r=<N>",
+        b"c=<C>,r=<N>,p=<P>=",
+        b"r=<N>,c=<C>,p=<P>",
+        b"!*",
+        b"",
+    ),
+]
+_LAST = [b"", b"x", b"!*", b"!"]
 
 choices = st.binary(min_size=CHOICES, max_size=CHOICES)
 
@@ -94,6 +124,18 @@ def test_smtp_sessions(data: bytes) -> None:
 def test_pop3_sessions(data: bytes) -> None:
     """The same for POP3."""
     pop3(data)
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    choices,
+    st.sampled_from(_FIRST) | st.binary(max_size=20),
+    st.sampled_from(_FINAL) | st.binary(max_size=20),
+    st.lists(st.sampled_from(_LAST), max_size=2),
+)
+def test_scram_exchanges(chosen: bytes, first: bytes, final: bytes, rest: list[bytes]) -> None:
+    """SCRAM: who proves to know the password is let in, and nobody else."""
+    scram(chosen + b"\n".join([first, final, *rest]))
 
 
 @settings(max_examples=300, deadline=None)

@@ -18,7 +18,7 @@ from mailpost.wire.pop3_events import LetterAsked, UpdateAsked
 from mailpost.wire.pop3_events import TLSAsked as STLSAsked
 from mailpost.wire.reply import Reply
 from mailpost.wire.sasl import encode_base64
-from mailpost.wire.session import OutputWaiting, Question, SessionEnded
+from mailpost.wire.session import MASKED, OutputWaiting, Question, SessionEnded
 from mailpost.wire.smtp import MAX_LINE, Settings, SMTPServer, State
 from mailpost.wire.smtp_events import (
     LetterReceived,
@@ -272,6 +272,56 @@ def test_no_secret_of_a_damaged_line(
     Run(engine, [0]).feed(hello(engine) + line % PLAIN, [])
     assert transcript
     assert PLAIN.decode() not in "\n".join(transcript)
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (b"PASS open sesame", "PASS ********"),
+        (b"pass\topen sesame", "PASS ********"),
+        (b"PASSopen sesame", "PASS ********"),
+        (b"PASS:open sesame", "PASS ********"),
+        (b"PASS \xff\0open sesame", "PASS ********"),
+        (b"AUTH\tPLAIN open sesame", "AUTH ********"),
+        (b"AUTH=PLAIN open sesame", "AUTH ********"),
+        (b"AUTH plain open sesame", "AUTH plain ********"),
+        (b"AUTH CRAM-MD5", "AUTH CRAM-MD5 ********"),
+        (b"AUTH b3BlbiBzZXNhbWU=", "AUTH ********"),
+        (b"AUTH  open sesame", "AUTH ********"),
+        (b"AUTH", "AUTH"),
+        (b"APOP alice c4c9334bac560ecc979e58001b3e22fb", "APOP alice ********"),
+        (b"APOP \x1b[2J c4c9334bac560ecc979e58001b3e22fb", r"APOP \x1b[2J ********"),
+        (b"APOP\topen sesame", "APOP ********"),
+    ],
+)
+@pytest.mark.parametrize("make", [smtp, pop3])
+def test_secrets_however_they_are_said(
+    make: Callable[[], SMTPServer | POP3Server], line: bytes, shown: str
+) -> None:
+    """What begins as a login does is masked in the transcript, even if it is misspelled."""
+    engine = make()
+    told: list[tuple[str, str]] = []
+    engine.transcript = lambda *said: told.append(said)
+    Run(engine, [0]).feed(line + b"\r\n", [])
+    assert ("C", shown) in told
+    assert "sesame" not in str(told)
+
+
+@pytest.mark.parametrize(
+    "make", [no_password, lambda: POP3Server("post.example.org", 9, Access(cleartext=False))]
+)
+@pytest.mark.parametrize("mechanism", [b"PLAIN", b"LOGIN", b"CRAM-MD5"])
+def test_secrets_that_did_not_wait(
+    make: Callable[[], SMTPServer | POP3Server], mechanism: bytes
+) -> None:
+    """A response sent behind an AUTH that is refused is no command, and is masked; the next one is shown."""
+    engine = make()
+    told: list[tuple[str, str]] = []
+    engine.transcript = lambda *said: told.append(said)
+    login = b"AUTH %b\r\n%b\r\n%b\r\n" % (mechanism, PLAIN, PASSWORD)
+    Run(engine, [0]).feed(hello(engine) + login + b"NOOP\r\nFNORD\r\n", [])
+    said = [line for side, line in told if side == "C"]
+    assert said[-5:] == [f"AUTH {mechanism.decode()} {MASKED}", MASKED, MASKED, "NOOP", "FNORD"]
 
 
 refused = pytest.mark.parametrize(

@@ -299,6 +299,29 @@ def test_a_loop_and_a_bare_newline() -> None:
             assert run(session(max_octets=9999), said, at, [0]).said.endswith(told.octets)
 
 
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        (b"BDAT 60\n", reply.BARE_NEWLINE),
+        (b"bdat 60 LAST\n", reply.BARE_NEWLINE),
+        (b"BDAT 60\r", reply.BARE_NEWLINE),
+        (b"BDAT 60\r \r\n", reply.BARE_NEWLINE),
+        (b"BDAT\t60\r\n", reply.BAD_OCTETS),
+        (b" BDAT 60\r\n", reply.BAD_CHUNK),
+        (b"BDAT60\r\n", reply.BAD_CHUNK),
+    ],
+)
+@pytest.mark.parametrize("cut", [False, True])
+def test_no_line_of_bdat(command: bytes, answer: Reply, cut: bool) -> None:  # noqa: FBT001
+    """A BDAT that is no line, or has no blank: its chunk never becomes commands, so the session is over."""
+    chunk = b"one\r\nMAIL FROM:<evil@example.net>\r\nRCPT TO:<alice@x>\r\nQUIT\r\n"
+    octets = HELLO + TO_DATA[:-6] + command + chunk
+    heard = run(session(), octets, list(range(len(octets))) if cut else [], [0])
+    assert heard.said.endswith(answer.octets)
+    assert heard.happened[-1][1] == ("ended", False)
+    assert not any("evil" in str(event) for event in heard.happened)
+
+
 @pytest.mark.parametrize("command", [b"BDAT 6 LAST\x00", b"bdat 6\xff", b"BDAT \x1b6"])
 def test_odd_octets_in_bdat(command: bytes) -> None:
     """A chunk whose command cannot be read is not run as commands: the session ends."""

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailpost.wire import reply
+from mailpost.wire.dsn import decode_unitext, encode_unitext, original_recipient
 from mailpost.wire.login import Access, ProofGiven
 from mailpost.wire.path import Address
 from mailpost.wire.reply import Reply
@@ -16,6 +17,7 @@ from mailpost.wire.sasl import MECHANISMS, Checks, start
 from mailpost.wire.sasl_client import Credentials
 from mailpost.wire.sasl_events import Accepted, Challenge, KeysAsked, Rejected
 from mailpost.wire.scram_keys import derive
+from mailpost.wire.session import MASKED
 from mailpost.wire.smtp import Settings, SMTPServer
 from mailpost.wire.smtp_client import SMTPClient
 from mailpost.wire.smtp_client_events import (
@@ -291,6 +293,59 @@ def test_a_wrong_password_by_scram():
     assert office.proofs == [None]
 
 
+# The transcript -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("at", [(), (1, 5, 9)])
+def test_what_both_sides_say_is_told(tls, at):
+    """Each line, in its order, secrets masked; nothing of the letter. The server tells the same."""
+    office = KeysOffice(tls=tls)
+    client = SMTPClient("c.example", tls=tls, bindings=BINDINGS if tls else {}, credentials=LOGIN)
+    told, servers = [], []
+    client.transcript = lambda *line: told.append(line)
+    office.session.transcript = lambda *line: servers.append(line)
+    pump(Shell(client, [(letter(), BODY)]), office, at)
+    assert told[0][1].startswith("220 ")
+    assert told[1] == ("C", "EHLO c.example")
+    said = [line for side, line in told if side == "C"]
+    assert said == [line for side, line in servers if side == "C"]
+    assert said[1:4] == [f"AUTH SCRAM-SHA-256{'-PLUS' * tls} {MASKED}", MASKED, MASKED]
+    assert said[4:6] == ["MAIL FROM:<carol@example.net>", "RCPT TO:<alice@example.org>"]
+    assert said[6:] == [f"BDAT {len(BODY)}", "BDAT 0 LAST", "QUIT"]
+    heard = [line for side, line in told[1:] if side == "S"]
+    assert heard == [line for side, line in servers if side == "S"]
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_no_secret_is_told(mechanism):
+    """Neither a password nor a token, however it is wrapped, and whatever the server answers."""
+    client = SMTPClient(
+        "c.example",
+        tls=True,
+        bindings=BINDINGS if "PLUS" in mechanism else {},
+        credentials=Credentials("alice", "open sesame", "token"),
+    )
+    told = []
+    client.transcript = lambda *line: told.append(line)
+    shell = pump(Shell(client), LoginScript(mechanism))
+    shown = "\n".join(line for _, line in told)
+    assert f"AUTH {mechanism} {MASKED}" in shown
+    for line in shell.sent.split(b"\r\n")[1:-2]:
+        secret = line.split(b" ")[2:] if line.startswith(b"AUTH ") else [line]
+        assert not secret or len(secret[0]) < 4 or secret[0].decode() not in shown
+
+
+def test_odd_replies_are_told_escaped():
+    """Whatever a server says, the transcript can be read."""
+    client = SMTPClient("c.example")
+    told = []
+    client.transcript = lambda *line: told.append(line)
+    client.receive(b"220 \x1b[2J\xff\r\n")
+    client.next_event()
+    assert told == [("S", r"220 \x1b[2J\xff"), ("C", "EHLO c.example")]
+
+
 # The hello ----------------------------------------------------------------------------------------
 
 
@@ -479,6 +534,24 @@ def test_parameters_are_said_where_they_are_known():
     ]
 
 
+def test_an_original_recipient_beyond_ascii():
+    """ORCPT in the form that every server takes (RFC 6533 §3), and our own server reads it back."""
+    who = Recipient(ALICE.address, (), "j\u00f6+\u2014@ex\u00e4mple.org")
+    says = [b"220 a\r\n", ALL, *[b"250 ok\r\n"] * 2, b"354 go\r\n", b"250 ok\r\n"]
+    _, office = scripted(*says, letters=[(letter(who), b"x\r\n")])
+    said = rb"utf-8;j\x{F6}\x{2B}\x{2014}@ex\x{E4}mple.org"
+    assert office.lines[3] == b"RCPT TO:<alice@example.org> ORCPT=" + said
+    read = original_recipient(said.decode(), utf8=False)
+    assert decode_unitext(read.address) == who.original
+
+
+@given(st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20))
+def test_unitext_is_read_back(text):
+    """What is written as utf-8-addr-xtext is US-ASCII, and read as it was."""
+    assert encode_unitext(text).isascii()
+    assert decode_unitext(encode_unitext(text)) == text
+
+
 def test_parameters_are_not_said_where_they_are_unknown():
     who = Recipient(ALICE.address, ("NEVER",), "a@example.org")
     says = [*HELLO, *[b"250 ok\r\n"] * 2, b"354 go\r\n", b"250 ok\r\n"]
@@ -516,6 +589,11 @@ def test_no_more_recipients_than_rcptmax():
         lambda: Recipient(ALICE.address, ("OFTEN",)),
         lambda: Recipient(ALICE.address, ("NEVER", "DELAY")),
         lambda: Recipient(ALICE.address, (), "x\r\ny"),
+        lambda: Recipient(ALICE.address, (), "x" * 494),
+        lambda: Recipient(ALICE.address, (), "\u00f6"),
+        lambda: Recipient(ALICE.address, (), "\u00f6@x\r\ny"),
+        lambda: Recipient(ALICE.address, (), "\u00f6" * 30 + "@" + "\u00e4" * 60),
+        lambda: letter(envid="x" * 101),
         lambda: Letter(Address("a", "b\r\nRSET"), (ALICE,)),
         lambda: Letter(SENDER, ()),
         lambda: letter(envid="x\n"),
