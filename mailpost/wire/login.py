@@ -11,7 +11,6 @@ it comes to one of these questions, answered in the same way, now or later::
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import MappingProxyType
@@ -19,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from mailpost.wire.sasl import (
     CLEARTEXT,
-    MECHANISMS,
     Checks,
     TokenTerms,
     decode_base64,
@@ -37,16 +35,8 @@ from mailpost.wire.sasl_events import (
     TokenOffered,
 )
 from mailpost.wire.scram import fresh_nonce
-from mailpost.wire.session import (
-    MASKED,
-    NEED_OCTETS,
-    Event,
-    Question,
-    ServerSession,
-    escaped,
-    printable,
-    printable_utf8,
-)
+from mailpost.wire.session import MASKED, NEED_OCTETS, Event, Question, ServerSession
+from mailpost.wire.transcript import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -56,8 +46,6 @@ if TYPE_CHECKING:
     from mailpost.wire.scram_keys import ScramKeys
 
 MAX_RESPONSE = 12_288 + 2  # RFC 4954 §4, with its CRLF
-_SECRET = frozenset((b"PASS", b"AUTH", b"APOP"))
-_MECHANISM = re.compile(rb"[A-Z0-9_-]{1,20}")  # RFC 4422 §3.1
 _UNBOUND: Mapping[str, bytes] = MappingProxyType({})
 
 
@@ -176,13 +164,13 @@ class LoginSession(ServerSession):
         """
         if self.transcript is None:
             return
-        verb = line[:4].upper()
-        if self._is_command(line.partition(b" ")[0].upper()):
+        verb = line.partition(b" ")[0].upper()
+        if self._is_command(verb):
             self._login_begun = verb == b"AUTH"
         elif self._login_begun:
             self._note(MASKED)
             return
-        self._note(_shown_login(line) if verb in _SECRET else _shown(line))
+        self._note(shown(line))
 
     def _is_command(self, verb: bytes) -> bool:
         """Whether there is such a command; ``verb`` is in upper case."""
@@ -278,23 +266,6 @@ class LoginSession(ServerSession):
     def _login_trouble(self, trouble: LoginTrouble) -> Event | None:
         """Say that nobody is logged in."""
         raise NotImplementedError
-
-
-def _shown(line: bytes) -> str:
-    return line.decode() if printable(line) or printable_utf8(line) else escaped(line)
-
-
-def _shown_login(line: bytes) -> str:
-    """A command that logs in: of AUTH the mechanism is shown, of APOP the name."""
-    verb, rest = line[:4].upper().decode("ascii"), line[4:]
-    if not rest:
-        return verb
-    word = rest[1:].partition(b" ")[0] if rest[:1] == b" " else b""
-    named = verb == "APOP" or (
-        verb == "AUTH"
-        and (_MECHANISM.fullmatch(word) or word.decode("latin-1").upper() in MECHANISMS)
-    )
-    return f"{verb} {_shown(word)} {MASKED}" if word and named else f"{verb} {MASKED}"
 
 
 def _no_bindings() -> Mapping[str, bytes]:
