@@ -191,6 +191,7 @@ def test_every_block_is_tested_here() -> None:
     assert {section: len(blocks(section)) for section in sections if blocks(section)} == {
         "First steps": 8,
         "Several devices": 4,
+        "Addresses": 4,
         "Moving in": 2,
         "Keeping": 1,
         "Backup": 3,
@@ -309,6 +310,25 @@ def test_backup(with_alice: Newcomer) -> None:
     for path in (with_alice.folder / "office").glob("mailpost.db*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert "1 letter of 2 accounts" in with_alice.run(all_of_it)
+
+
+def test_addresses(with_alice: Newcomer) -> None:
+    """Aliases lead where they are said to; the system's own file is read, and a domain is added."""
+    needed("curl")
+    adding, route, importing, domain = map(commands, blocks("Addresses"))
+    for command in adding:
+        with_alice.run(command)
+    told = with_alice.run(route[0])
+    assert told.endswith("\n2 copies are kept\n")
+    send = commands(blocks("First steps")[1])[0]
+    for name in ("alice+shop", "info", "team", "whatever"):
+        with_alice.run(send.replace("alice@", f"{name}@"))
+    assert len(with_alice.collect()) == 4
+    (with_alice.folder / "aliases").write_text("root: alice\nold: |/bin/true\n")
+    imported = with_alice.run(importing[0].replace("/etc/aliases", "aliases"))
+    assert imported.startswith("1 alias would be added")
+    with_alice.run(domain[0])
+    assert "shop.example" in with_alice.run(domain[0].partition("add")[0] + "list")
 
 
 def test_the_demonstration(newcomer: Newcomer) -> None:

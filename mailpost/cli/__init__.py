@@ -24,6 +24,9 @@ _COMMANDS = (
     "init",
     "user",
     "device",
+    "domain",
+    "alias",
+    "route",
     "maildrop",
     "letter",
     "undelete",
@@ -88,10 +91,10 @@ Examples:
 
 \b
 Exit status: 0 done, 1 failed, 2 wrong usage, 65 a name, a password, an
-address or a source that cannot be, 67 no such account, device, ban or letter,
-69 a port or a server cannot be had, or no office runs, 73 cannot be created,
-75 try again later, 77 not permitted, 78 the configuration or the store cannot
-be used.""",
+address or a source that cannot be, 67 no such account, device, domain, alias,
+ban or letter, 69 a port or a server cannot be had, or no office runs,
+73 cannot be created, 75 try again later, 77 not permitted,
+78 the configuration or the store cannot be used.""",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
 )
 @config_option

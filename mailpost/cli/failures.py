@@ -13,7 +13,7 @@ import click
 FAILED = 1
 WRONG_USAGE = 2
 BAD_DATA = 65  # EX_DATAERR: a name, a password, an address or a source that cannot be
-NO_USER = 67  # EX_NOUSER: no such account, device, ban or letter
+NO_USER = 67  # EX_NOUSER: no such account, device, domain, alias, ban or letter
 UNAVAILABLE = 69  # EX_UNAVAILABLE: a port or a server cannot be had, or no office runs
 CANNOT_CREATE = 73  # EX_CANTCREAT
 TRY_LATER = 75  # EX_TEMPFAIL
@@ -62,10 +62,16 @@ def _of_the_store(error: Exception) -> Failed | None:
     import apsw  # noqa: PLC0415 - as above
 
     from mailpost.outcome import MaildropInUse, TemporaryFailure  # noqa: PLC0415 - as above
-    from mailpost.store import DuplicateName, NoSuchBan, NoSuchName, StoreError  # noqa: PLC0415
+    from mailpost.store import (  # noqa: PLC0415
+        BadAddress,
+        DuplicateName,
+        NoSuchBan,
+        NoSuchName,
+        StoreError,
+    )
 
     text = str(error)
-    if isinstance(error, DuplicateName):
+    if isinstance(error, DuplicateName | BadAddress):
         return Failed(BAD_DATA, text)
     if isinstance(error, NoSuchName):
         return Failed(NO_USER, f"{text}; see them all: mailpost user list")

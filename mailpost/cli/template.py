@@ -18,6 +18,7 @@ _TEXT = """\
 hostname = {hostname}
 
 # The domains it keeps mail for; an account alice gets the mail of alice at each of them.
+# More can be added in a running office: mailpost domain add.
 domains = {domains}
 
 # Accounts and letters: an SQLite file, beside this one where its path is not absolute.

@@ -43,8 +43,13 @@ Examples:
     is_flag=True,
     help="For logins that another checker decides on (twistd --auth).",
 )
+@click.option(
+    "--alias-stays",
+    is_flag=True,
+    help="Although an alias of this name gets the mail, and not NAME.",
+)
 @config_option
-def add(name: str, password_stdin: bool, no_password: bool) -> None:  # noqa: FBT001 - click's flags
+def add(name: str, password_stdin: bool, no_password: bool, alias_stays: bool) -> None:  # noqa: FBT001 - click's flags
     """Give NAME an account and a maildrop.
 
     The password is asked for twice. Mail for NAME at any domain of the office goes there.
@@ -55,6 +60,8 @@ def add(name: str, password_stdin: bool, no_password: bool) -> None:  # noqa: FB
     with open_office() as (config, store):
         if store.accounts.find(name) is not None:
             raise Failed(BAD_DATA, f"there is an account {name} already")
+        if not alias_stays:
+            _refuse_an_aliass_name(name, store)
         kept = (
             (None, None) if no_password else _new_password(name, store, from_stdin=password_stdin)
         )
@@ -124,7 +131,12 @@ Examples:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @config_option
 def remove(name: str, yes: bool) -> None:  # noqa: FBT001 - click's flag
-    """Remove NAME's account and all letters in its maildrop, for good."""
+    """Remove NAME's account and all letters in its maildrop, for good.
+
+    Aliases that lead to NAME stay, and are named.
+    """
+    from mailpost.sorting.aliases import Survey  # noqa: PLC0415 - --help does not need it
+
     with open_office() as (config, store):
         account = existing_account(name, store)
         if account.name == _POSTMASTER:
@@ -137,7 +149,22 @@ def remove(name: str, yes: bool) -> None:  # noqa: FBT001 - click's flag
         if not yes:
             _confirm(account.name, store.accounts.all())
         store.accounts.remove(account.name)
+        notes = Survey(store.addresses, config.office.domains).dangling(account.name)
     click.echo(f"{account.name} is removed")
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+
+
+def _refuse_an_aliass_name(name: str, store: Store) -> None:
+    """An alias goes before an account: whoever gets one of its name would get no mail."""
+    targets = store.addresses.find("", name).here
+    if targets and name not in targets:
+        raise Failed(
+            BAD_DATA,
+            f"{name} is an alias of {', '.join(targets)} in every domain, which would get the mail"
+            f" of {name}",
+            f"first say: mailpost alias remove {name}; or add the account all the same: --alias-stays",
+        )
 
 
 def _confirm(name: str, everyone: list[Listed]) -> None:

@@ -66,7 +66,7 @@ class Directory:
     def __init__(self, book: Book, domains: Sequence[str], postmaster: str = POSTMASTER) -> None:
         self.book = book
         self.home = domains[0]
-        self._domains = {name: Domain(name, ours=False) for name in domains}
+        self.domains = {name: Domain(name, ours=False) for name in domains}
         self._postmaster = postmaster
 
     def settings(self, found: Found) -> Domain | None:
@@ -74,8 +74,8 @@ class Directory:
         if not found.domain:
             return EVERYWHERE
         if found.settings is None:
-            return self._domains.get(found.domain)
-        return found.settings if found.settings.ours or found.domain in self._domains else None
+            return self.domains.get(found.domain)
+        return found.settings if found.settings.ours or found.domain in self.domains else None
 
     def postmaster(self) -> tuple[str, int] | None:
         """Who is postmaster, by name and maildrop; None: nobody is."""
@@ -211,7 +211,7 @@ class Route:
 
     def _keep(self, kind: str, maildrop: int, address: Address, name: str) -> None:
         delivered_to = str(address)
-        self._tell(kind, delivered_to, name)
+        self._tell("once" if maildrop in self.destinations else kind, delivered_to, name)
         self.destinations.setdefault(maildrop, Destination(maildrop, delivered_to))
 
     def _tell(self, kind: str, address: str, *to: object) -> None:

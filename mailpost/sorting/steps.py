@@ -17,6 +17,7 @@ _SENTENCES = {
     "account": "{address} is kept in {to}'s maildrop",
     "postmaster": "{address} is kept in {to}'s maildrop, who is postmaster here",
     "abuse": "nobody has {address}: it goes to {to}",
+    "once": "{address} leads to {to}'s maildrop, which gets its copy already",
     "again": "{address} has been followed already",
     "nobody": "nobody has {address}",
     "outside": "{address} is in no domain of this office, and nothing is sent on",
