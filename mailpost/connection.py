@@ -363,6 +363,7 @@ class ConnectionFactory(Factory):
     :ivar guard: who is banned; None: nobody.
     :ivar transcripts: whether every line of every session is logged (at debug, secrets masked).
     :ivar ended: how many sessions have ended since the start.
+    :ivar refused: how many connections were not let in since then: by a limit, or a ban.
     """
 
     transcripts = False
@@ -374,6 +375,7 @@ class ConnectionFactory(Factory):
         self.limits = limits
         self.connections: set[Connection] = set()
         self.ended = 0
+        self.refused = 0
         self._letters = 0  # of those that have ended
         self.idle: IdleWatch[Connection] = IdleWatch(
             clock, idle_seconds, lambda connection: connection.silent()
@@ -420,6 +422,7 @@ class ConnectionFactory(Factory):
         peer = connection.peer
         known = None if self.guard is None else self.guard.knows
         if self.banned(peer) or not self.limits.admit(peer, known):
+            self.refused += 1
             return False
         self.connections.add(connection)
         self.idle.touch(connection)

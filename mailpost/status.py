@@ -40,5 +40,6 @@ def _listener(door: Door) -> dict[str, Any]:
         "tls": door.listen.tls,
         "sessions": 0 if room is None else len(room.connections),
         "sessions_ended": 0 if room is None else room.ended,
+        "refused": 0 if room is None else room.refused,
         "letters": 0 if room is None else room.letters,
     }

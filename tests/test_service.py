@@ -204,6 +204,8 @@ def test_too_many_within_a_minute(config: Config, log: Logbook) -> None:
     assert house.peer(2525, "192.0.2.1").heard().startswith(b"421 4.7.0 too many connections")
     assert house.peer(1100, "192.0.2.1").heard().startswith(b"-ERR [SYS/TEMP] too many connections")
     assert house.peer(1100, "192.0.2.2").heard().startswith(b"+OK ")
+    rooms = [door.room for door in house.office.doors if door.room is not None]
+    assert [room.refused for room in rooms] == [1, 1]
     house.stop()
     assert len(log.lines("192.0.2.1 has connected 3 times within a minute")) == 1
 

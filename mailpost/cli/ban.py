@@ -57,14 +57,17 @@ Examples:
 @config_option
 def list_(as_json: bool) -> None:  # noqa: FBT001 - click's flag
     """Print who is banned, until when, and why; the oldest ban first."""
-    with open_office() as (_, store):
+    with open_office() as (config, store):
         found = store.bans.in_force()
     if as_json:
         click.echo(json.dumps([_row(one) for one in found], indent=2))
-    elif found:
+        return
+    if found:
         _print(found)
     else:
         click.echo("nobody is banned")
+    if config.guard.allow:
+        click.echo(f"\nnever banned, by guard.allow: {', '.join(map(str, config.guard.allow))}")
 
 
 @ban.command(

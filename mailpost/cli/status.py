@@ -55,6 +55,7 @@ def status(*, as_json: bool) -> None:
                 "parcels": kept.parcels,
             },
             "disk": {"free": store.space.free(), "reserve": config.office.disk_reserve},
+            "bans": len(store.bans.in_force()),
             "certificates": [_certificate(one) for one in _certificates(config)],
         }
     if as_json:
@@ -112,7 +113,7 @@ def _print(told: dict[str, Any]) -> None:
             f" {minute(since)} UTC ({lasting(time.time() - since)})\n"
         )
         show(
-            ("protocol", "where", "TLS", "sessions", "ended", "letters"),
+            ("protocol", "where", "TLS", "sessions", "ended", "refused", "letters"),
             [
                 (
                     one["protocol"],
@@ -120,6 +121,7 @@ def _print(told: dict[str, Any]) -> None:
                     _TLS[one["tls"]],
                     one["sessions"],
                     one["sessions_ended"],
+                    one["refused"],
                     one["letters"],
                 )
                 for one in told["listeners"]
@@ -139,6 +141,8 @@ def _print(told: dict[str, Any]) -> None:
         f"disk         {size(on_disk)} taken, {size(disk['free'])} free;"
         f" below {size(disk['reserve'])} no letter is taken in"
     )
+    if told["bans"]:
+        click.echo(f"bans         {told['bans']} in force; see them: {this_program()} ban list")
     for one in told["certificates"]:
         click.echo(f"certificate  {one['file']}: {_age(one)}")
 

@@ -23,6 +23,7 @@ RUNNING = {
             "tls": tls,
             "sessions": sessions,
             "sessions_ended": 40,
+            "refused": 5,
             "letters": letters,
         }
         for protocol, port, tls, sessions, letters in (
@@ -59,8 +60,8 @@ def test_an_office_that_runs(answers):
     assert answer.exit_code == 0
     head, _, *rows = answer.stdout.splitlines()
     assert head.startswith("mailpost 1.2.3 runs as process 4711 since 2026-05-04 12:30 UTC (")
-    assert rows[0] == "protocol    where           TLS         sessions  ended  letters"
-    assert rows[1] == "smtp        127.0.0.1:2525  on request         2     40       12"
+    assert rows[0] == "protocol    where           TLS         sessions  ended  refused  letters"
+    assert rows[1] == "smtp        127.0.0.1:2525  on request         2     40        5       12"
     for part in (
         "15 taken in and 7 collected since then; 1 write waits",
         "office/mailpost.db: 2 accounts, 0 letters of 0 B",
@@ -68,6 +69,15 @@ def test_an_office_that_runs(answers):
         "office/certificate.pem: 824 days left, self-signed; for mail.example.org, example.org",
     ):
         assert part in answer.stdout
+
+
+def test_bans(answers):
+    """How many are in force, and where to see them; nothing where there are none."""
+    assert "bans" not in run("status").stdout
+    run("ban", "add", "192.0.2.7")
+    run("ban", "add", "192.0.2.0/24")
+    assert "bans         2 in force; see them: mailpost ban list\n" in run("status").stdout
+    assert json.loads(run("status", "--json").stdout)["bans"] == 2
 
 
 def test_json(answers):
