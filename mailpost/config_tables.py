@@ -81,6 +81,9 @@ class Keeping(Table):
     """How long letters are kept."""
 
     bin: int = Field(default=7, ge=0, le=36_500, description="days, from 0 to 36500")
+    quota: Octets = Field(
+        default=0, ge=0, le=1 << 60, description='a size, such as "2G"; "0" for none'
+    )
 
 
 class Limits(Table):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
-_SIZE = re.compile(r"(\d{1,15}) *(KiB|MiB|GiB)", re.ASCII)
-_UNIT = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_SIZE = re.compile(r"(\d{1,15}) *(?:([KMGT])(?:iB)?)?", re.ASCII)
+_UNIT = {None: 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def domain_name(text: str) -> str:
@@ -42,7 +42,7 @@ def tell(text: str) -> NoReturn:
 
 
 def octets(value: object) -> object:
-    """Read ``"64 KiB"`` and the like; anything else stays as it is."""
+    """Read ``"64 KiB"``, ``"2G"`` and the like; anything else stays as it is."""
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
     return int(match[1]) * _UNIT[match[2]] if match else value
 

@@ -36,10 +36,12 @@ class Destination:
 
     :ivar maildrop: the maildrop's number.
     :ivar delivered_to: the address as the office knows it, for the Delivered-To line.
+    :ivar always: the letter is to come in, however full the maildrop is.
     """
 
     maildrop: int
     delivered_to: str
+    always: bool = False
 
     @property
     def destinations(self) -> tuple[Destination, ...]:
@@ -63,10 +65,12 @@ class Copy:
 
     :ivar maildrop: the maildrop's number in the store.
     :ivar postmark: whole header lines, each with its CRLF; what collection sends before the body.
+    :ivar always: it is to come in, however full the maildrop is.
     """
 
     maildrop: int
     postmark: bytes
+    always: bool = False
 
 
 @frozen

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.defer import Deferred
 
-    from mailpost.envelope import Address, Copy, Envelope, Report, Traits
+    from mailpost.envelope import Address, Copy, Destination, Envelope, Group, Report, Traits
     from mailpost.outcome import Outcome, Sorted
 
 
@@ -35,6 +35,14 @@ class IDelivery(Interface):
 
     def has_room() -> bool:
         """Whether the reserve of free disk is untouched; if not, MAIL is answered 452 4.3.1."""
+
+    def room_for(sorted_to: Destination | Group, octets: int) -> bool:
+        """Whether a recipient's maildrop has room for a letter of so many octets; if not, 452 4.2.2 to RCPT.
+
+        Never raises. A group has room where one of its maildrops has.
+
+        :param octets: as the sender announced; 0: it did not.
+        """
 
     def begin() -> ILetterDraft:
         """Begin to take a letter in. A draft that is never committed leaves nothing behind."""

@@ -26,7 +26,7 @@ from mailpost.control import Control
 from mailpost.control_client import beside
 from mailpost.doors import Door
 from mailpost.guard import Guard, GuardRules
-from mailpost.intake import Allowance, LMTPFactory, SMTPFactory, SubmissionFactory
+from mailpost.intake import Allowance, LMTPFactory, Notices, SMTPFactory, SubmissionFactory
 from mailpost.limits import ConnectionLimits, connection_rates
 from mailpost.sorting.local import LocalSorter
 from mailpost.status import report
@@ -125,7 +125,9 @@ class PostOffice(Service):
             reserve=config.office.disk_reserve,
             lapse=config.office.device_lapse * DAY,
             bin_keeps=config.keeping.bin * DAY,
+            quota=config.keeping.quota,
         )
+        store.warnings.write = Notices(config.office.hostname, config.office.domains[0]).filling
         store.start()
         sorter = LocalSorter(store.addresses, config)
         domains = Domains(config.office.domains, store.addresses)

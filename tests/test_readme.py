@@ -193,7 +193,7 @@ def test_every_block_is_tested_here() -> None:
         "Several devices": 4,
         "Addresses": 4,
         "Moving in": 2,
-        "Keeping": 1,
+        "Keeping": 2,
         "Backup": 3,
         "For teachers": 2,
         "For developers who test an application's mail": 1,
@@ -289,6 +289,9 @@ def test_keeping(with_alice: Newcomer) -> None:
     assert with_alice.run(undelete) == "1 letter of alice is back\n"
     assert len(with_alice.collect()) == 1
     assert "nothing of alice's" in with_alice.run(undelete)
+    quota, listing = commands(blocks("Keeping")[1])
+    with_alice.run(quota)
+    assert re.search(r"^alice +1 +\d+ +\d+ +2147483648 ", with_alice.run(listing), re.MULTILINE)
 
 
 def test_backup(with_alice: Newcomer) -> None:

@@ -13,13 +13,28 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailpost.sizes import size
+
+__all__ = [
+    "GAP",
+    "columns",
+    "counted",
+    "cut",
+    "day",
+    "harmless",
+    "lasting",
+    "minute",
+    "moment",
+    "show",
+    "size",
+    "table",
+]
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 GAP = "  "
 _LEAST = 12  # columns that the last one keeps, however narrow the terminal
-_STEP = 1024
-_WHOLE = 10  # from here on a size needs no decimal
 _DAY, _HOUR, _MINUTE = 86_400, 3600, 60
 
 
@@ -79,18 +94,6 @@ def cut(text: str, width: int) -> str:
     while kept and columns(kept) > width - 1:
         kept = kept[:-1]
     return f"{kept}…"
-
-
-def size(octets: int) -> str:
-    """Tell a number of octets as people do: ``512 B``, ``3.4 KiB``, ``12 MiB``."""
-    if octets < _STEP:
-        return f"{octets} B"
-    amount = float(octets)
-    for unit in ("KiB", "MiB", "GiB", "TiB"):
-        amount /= _STEP
-        if amount < _STEP or unit == "TiB":
-            break
-    return f"{amount:.1f} {unit}" if amount < _WHOLE else f"{amount:.0f} {unit}"
 
 
 def moment(seconds: float | None) -> str | None:

@@ -56,6 +56,11 @@ store = {store}
 # is short (disk_reserve) the bin is emptied earlier. 0: what is deleted is gone at once.
 # bin = 7
 
+# How much a maildrop may hold, such as "2G"; "0": as much as there is room for. An account may have a quota
+# of its own: mailpost user set NAME --quota 500M. When it is full, letters are put off (452); at 80 and at
+# 95 per cent its owner gets a letter about it.
+# quota = "0"
+
 [limits]
 # Connections at one time, all protocols together. The last tenth is for addresses from which somebody has
 # logged in of late, so that strangers who fill the office lock nobody out.

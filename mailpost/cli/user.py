@@ -12,10 +12,11 @@ from mailpost.cli.failures import BAD_DATA, WRONG_USAGE, Failed
 from mailpost.cli.named import checked_name, existing_account
 from mailpost.cli.office import open_office
 from mailpost.cli.options import config_option, password_line
+from mailpost.cli.rules import set_
 from mailpost.cli.table import show
 
 if TYPE_CHECKING:
-    from mailpost.store import Listed, Store
+    from mailpost.store import Listed, Rules, Store
 
 _POSTMASTER = "postmaster"
 
@@ -27,7 +28,10 @@ password_stdin = click.option(
 @click.group()
 @config_option
 def user() -> None:
-    """Add, list and remove accounts, and change passwords."""
+    """Add, list and remove accounts, change passwords, and set how much an account may hold."""
+
+
+user.add_command(set_)
 
 
 @user.command(
@@ -79,22 +83,29 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 @config_option
 def list_(as_json: bool) -> None:  # noqa: FBT001 - click's flag
-    """Print who has an account, and what waits there."""
-    with open_office() as (_, store):
+    """Print who has an account, what waits there, and how much the maildrop holds of what it may.
+
+    What waits is what the main password shows; what is held is there for any of the devices.
+    """
+    with open_office() as (config, store):
         found = store.accounts.all()
+        rules = {one.account: one.filled(config.keeping.quota) for one in store.keeping.all()}
+    everyone = [(one, rules[one.account.name]) for one in found if one.account.name in rules]
     if as_json:
         rows = [
             {
                 "name": one.account.name,
                 "letters": one.letters,
                 "octets": one.octets,
+                "held": held.held,
+                "quota": held.quota or None,
                 "password": one.account.password is not None,
             }
-            for one in found
+            for one, held in everyone
         ]
         click.echo(json.dumps(rows, indent=2))
     else:
-        _print(found)
+        _print(everyone)
 
 
 @user.command(
@@ -203,11 +214,18 @@ def _new_password(
     return encoded, keys, password.decode() if readable else None
 
 
-def _print(everyone: list[Listed]) -> None:
+def _print(everyone: list[tuple[Listed, Rules]]) -> None:
     show(
-        ("name", "letters", "octets", "password"),
+        ("name", "letters", "octets", "held", "quota", "password"),
         [
-            (one.account.name, one.letters, one.octets, "yes" if one.account.password else "none")
-            for one in everyone
+            (
+                one.account.name,
+                one.letters,
+                one.octets,
+                held.held,
+                held.quota or None,
+                "yes" if one.account.password else "none",
+            )
+            for one, held in everyone
         ],
     )

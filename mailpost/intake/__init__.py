@@ -5,6 +5,7 @@ what the office adds, ``allowance`` says how much an account may hand in.
 """
 
 from mailpost.intake.allowance import Allowance
+from mailpost.intake.notices import Notices
 from mailpost.intake.protocol import LMTPFactory, SMTPFactory, SubmissionFactory
 
-__all__ = ["Allowance", "LMTPFactory", "SMTPFactory", "SubmissionFactory"]
+__all__ = ["Allowance", "LMTPFactory", "Notices", "SMTPFactory", "SubmissionFactory"]

@@ -33,6 +33,7 @@ class LetterUnderWay:
     """A letter that is being handed in.
 
     :param envelope_id: the sender's mark for it, for a report.
+    :param announced: octets that the sender says it has; 0: nothing was said.
     :ivar spoiled: a piece of it was lost, so nothing of it may be kept.
     :ivar full: groups have brought so many copies that no recipient is taken any more.
     :ivar report: what its sender wants to be told; None: nothing.
@@ -40,6 +41,8 @@ class LetterUnderWay:
 
     __slots__ = (
         "_accepted",
+        "_announced",
+        "_anyway",
         "_delivery",
         "_draft",
         "_envelope_id",
@@ -51,7 +54,9 @@ class LetterUnderWay:
         "spoiled",
     )
 
-    def __init__(self, envelope: Envelope, delivery: IDelivery, envelope_id: str = "") -> None:
+    def __init__(
+        self, envelope: Envelope, delivery: IDelivery, envelope_id: str = "", announced: int = 0
+    ) -> None:
         self.envelope = envelope
         self._envelope_id = envelope_id
         self.report: ReportUnderWay | None = None
@@ -61,12 +66,20 @@ class LetterUnderWay:
         self._recipients: dict[int, tuple[Destination, Address]] = {}  # by maildrop: one copy each
         self._accepted: list[Destination | Group] = []  # of each RCPT, in their order
         self._expanded = 0
+        self._announced = announced
+        self._anyway: set[int] = (
+            set()
+        )  # maildrops of groups, which take it in however full they are
         self.full = False
 
     @property
     def addressed(self) -> bool:
         """Whether a recipient was accepted."""
         return bool(self._accepted)
+
+    def fits(self, sorted_to: Destination | Group) -> bool:
+        """Whether there is room for it where this recipient's letters go."""
+        return self._delivery.room_for(sorted_to, self._announced)
 
     def address_to(
         self,
@@ -80,6 +93,7 @@ class LetterUnderWay:
         else:
             for destination in sorted_to.destinations:
                 self._recipients.setdefault(destination.maildrop, (destination, recipient))
+                self._anyway.add(destination.maildrop)
             self._expanded += len(sorted_to.destinations)
             self.full = self._expanded >= MAX_EXPANDED
         self._accepted.append(sorted_to)
@@ -125,6 +139,7 @@ class LetterUnderWay:
                 destination.maildrop,
                 postmarks.write(self.envelope, destination.delivered_to, str(recipient), now)
                 + added,
+                destination.always or destination.maildrop in self._anyway,
             )
             for destination, recipient in self._recipients.values()
         ]

@@ -215,7 +215,10 @@ class SMTPConnection(Connection):
                 peer=self.peer,
             )
             self._letter = LetterUnderWay(
-                envelope, self.factory.delivery, event.parameters.envelope_id
+                envelope,
+                self.factory.delivery,
+                event.parameters.envelope_id,
+                event.parameters.size,
             )
 
     def _sort(self, event: RecipientOffered) -> None:
@@ -238,7 +241,7 @@ class SMTPConnection(Connection):
     def _sorted(self, sorted_to: Sorted, event: RecipientOffered) -> None:
         assert self._letter is not None
         if isinstance(sorted_to, _ACCEPTED):
-            if refusal := self._too_many():
+            if refusal := self._no_room(sorted_to) or self._too_many():
                 self.session.answer(refusal)
                 self._refused += 1
                 return
@@ -247,6 +250,11 @@ class SMTPConnection(Connection):
         else:
             self.session.answer(sorted_to.reply)
             self._refused += 1
+
+    def _no_room(self, sorted_to: Destination | Group) -> Reply | None:
+        """Whether the maildrop is full: the reply."""
+        assert self._letter is not None
+        return None if self._letter.fits(sorted_to) else reply.MAILDROP_FULL
 
     def _too_many(self) -> Reply | None:
         """Whether whoever has logged in has handed in enough for now: the reply."""

@@ -79,7 +79,7 @@ class Reports:
         return Report(
             envelope=Envelope(trace, None),
             copies=tuple(
-                Copy(one.maildrop, self._postmarks.of_ours(one.delivered_to))
+                Copy(one.maildrop, self._postmarks.of_ours(one.delivered_to), always=True)
                 for one in sender.destinations
             ),
             body=body,

@@ -212,7 +212,9 @@ class Route:
     def _keep(self, kind: str, maildrop: int, address: Address, name: str) -> None:
         delivered_to = str(address)
         self._tell("once" if maildrop in self.destinations else kind, delivered_to, name)
-        self.destinations.setdefault(maildrop, Destination(maildrop, delivered_to))
+        # "Every reasonable effort" is owed to letters for postmaster (RFC 5321 §4.5.1).
+        always = kind == "postmaster"
+        self.destinations.setdefault(maildrop, Destination(maildrop, delivered_to, always))
 
     def _tell(self, kind: str, address: str, *to: object) -> None:
         if self._steps is not None:

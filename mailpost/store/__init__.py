@@ -32,6 +32,7 @@ from mailpost.store.errors import (
     UnusableStore,
 )
 from mailpost.store.fetched import Fetched
+from mailpost.store.keeping import Rules
 from mailpost.store.lapsing import DAY
 from mailpost.store.overview import ListedMaildrop, ListedView
 from mailpost.store.store import Store, create_store, open_store
@@ -64,6 +65,7 @@ __all__ = [
     "NoSuchName",
     "NotAStore",
     "Rights",
+    "Rules",
     "Store",
     "StoreError",
     "UnusableStore",

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IReactorTime
 
-    from mailpost.envelope import Copy, Envelope, Report, Traits
+    from mailpost.envelope import Copy, Destination, Envelope, Group, Report, Traits
     from mailpost.store.ledger import Ledger
     from mailpost.store.parcels import Parcels
+    from mailpost.store.quotas import Quotas
     from mailpost.store.space import Space
 
 ROW = 64 * 1024  # a body up to this many octets is kept in a row
@@ -37,6 +38,8 @@ class Delivery:
     """Takes letters in.
 
     :param make_room: told when the disk is short.
+    :param quotas: how much each maildrop may hold.
+    :ivar posted: told when something is posted, where there are quotas.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Delivery:
         clock: IReactorTime,
         defer_to_thread: Callable[..., Deferred[Any]],
         make_room: Callable[[], None],
+        quotas: Quotas,
     ) -> None:
         self.ledger = ledger
         self.parcels = parcels
@@ -54,6 +58,8 @@ class Delivery:
         self.clock = clock
         self.defer_to_thread = defer_to_thread
         self._make_room = make_room
+        self.quotas = quotas
+        self.posted: Callable[[], None] = _nothing
 
     def has_room(self) -> bool:
         """Whether the reserve of free disk is untouched; if not for long, room is made where that can be."""
@@ -62,9 +68,31 @@ class Delivery:
             self._make_room()
         return enough
 
+    def room_for(self, sorted_to: Destination | Group, octets: int) -> bool:
+        """Whether a recipient's maildrop has room."""
+        return self.quotas.room_for(sorted_to, octets)
+
     def begin(self) -> Draft:
         """Begin to take a letter in."""
         return Draft(self)
+
+    def written(self, report: Report, arrived: int) -> Post:
+        """What enters a letter that the office itself has written."""
+        self.space.take(2 * len(report.body))
+        post = Post(
+            trace=report.envelope.trace,
+            reverse_path=None,
+            octets=len(report.body),
+            flags=flags_of(report.traits),
+            extra=0,
+            arrived=arrived,
+            body=report.body,
+            copies=report.copies,
+            atomic=False,  # its maildrop may have gone: that is told of it alone
+        )
+        if plain.concerned(report.traits, report.body):
+            post.plain = plain.of_body(report.body, 0)  # its own header is short: no thread for it
+        return post
 
 
 @implementer(ILetterDraft)
@@ -113,6 +141,8 @@ class Draft:
         path = envelope.reverse_path
         extra = 0 if traits.final_crlf else 2
         arrived = int(self._delivery.clock.seconds())
+        if self._delivery.quotas.any:
+            self._delivery.posted()
         post = Post(
             trace=envelope.trace,
             reverse_path=None if path is None else str(path),
@@ -123,7 +153,8 @@ class Draft:
             body=b"".join(self._chunks) if self._parcel is None else None,
             copies=copies,
             atomic=atomic,
-            report=None if report is None else self._report(report, arrived),
+            report=None if report is None else self._delivery.written(report, arrived),
+            quota=self._delivery.quotas.default,
         )
         if post.body is not None:
             self._chunks = []
@@ -141,23 +172,6 @@ class Draft:
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing was kept
             return post.refused(_trouble(error))
         return await self._delivery.ledger.submit(post)
-
-    def _report(self, report: Report, arrived: int) -> Post:
-        self._delivery.space.take(2 * len(report.body))
-        post = Post(
-            trace=report.envelope.trace,
-            reverse_path=None,
-            octets=len(report.body),
-            flags=flags_of(report.traits),
-            extra=0,
-            arrived=arrived,
-            body=report.body,
-            copies=report.copies,
-            atomic=False,  # its maildrop may have gone: that is told of it alone
-        )
-        if plain.concerned(report.traits, report.body):
-            post.plain = plain.of_body(report.body, 0)  # its own header is short: no thread for it
-        return post
 
     async def _commit_parcel(self, parcel: ParcelStream, post: Post) -> Sequence[Outcome]:
         try:
@@ -184,6 +198,10 @@ class Draft:
         self._chunks = []
         if self._parcel is not None:
             self._parcel.discard()
+
+
+def _nothing() -> None:
+    """Nobody is told."""
 
 
 def flags_of(traits: Traits) -> int:

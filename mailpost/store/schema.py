@@ -178,5 +178,12 @@ STEPS: tuple[tuple[str, ...], ...] = (
             UNIQUE (maildrop, number))""",
         "CREATE INDEX bin_gone ON bin (gone)",
     ),
+    (
+        # quota: octets it may hold, 0: any number, NULL: as the office's configuration says. warned: of how
+        # many per cent its owner was told last.
+        "ALTER TABLE maildrop ADD COLUMN quota BIGINT",
+        "ALTER TABLE maildrop ADD COLUMN warned SMALLINT NOT NULL DEFAULT 0",
+        "CREATE INDEX maildrop_quota ON maildrop (quota) WHERE quota IS NOT NULL",
+    ),
 )
 VERSION = len(STEPS)

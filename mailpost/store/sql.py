@@ -17,20 +17,26 @@ if TYPE_CHECKING:
     import apsw
 
 # Delivering ---------------------------------------------------------------------------------------
-OPEN_MAILDROPS = "SELECT maildrop FROM maildrop WHERE closed = 0 AND maildrop IN (VALUES (?))"
+OPEN_MAILDROPS = (
+    "SELECT maildrop, octets, quota FROM maildrop WHERE closed = 0 AND maildrop IN (VALUES (?))"
+)
 POST = (
-    "INSERT INTO posting (maildrop, entry_octets, plain, arrived, postmark,"
+    "INSERT INTO posting (maildrop, entry_octets, plain, arrived, postmark, quota,"
     " trace, reverse_path, octets, flags, copies, parcel, digest, body)"
-    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 POSTING = (
-    # A row is one copy; the first copy of a letter brings the letter itself, the others have NULLs.
+    # A row is one copy; the first copy of a letter brings the letter itself, the others have NULLs. quota:
+    # what holds of a maildrop that has none of its own, 0: none; NULL: however full it is.
     """CREATE TEMP VIEW posting AS SELECT e.maildrop, e.octets AS entry_octets, e.plain, e.arrived,
-        e.postmark, l.trace, l.reverse_path, l.octets, l.flags, l.copies, l.parcel, l.digest, b.octets AS body
+        e.postmark, 0 AS quota, l.trace, l.reverse_path, l.octets, l.flags, l.copies, l.parcel, l.digest,
+        b.octets AS body
         FROM entry e JOIN letter l ON l.letter = e.letter LEFT JOIN body b ON b.letter = e.letter""",
     """CREATE TEMP TRIGGER post INSTEAD OF INSERT ON posting BEGIN
-        SELECT RAISE(ABORT, 'no such maildrop') WHERE NOT EXISTS
-            (SELECT 1 FROM maildrop WHERE maildrop = NEW.maildrop AND closed = 0);
+        SELECT RAISE(ABORT, 'no such maildrop, or no room there') WHERE NOT EXISTS
+            (SELECT 1 FROM maildrop WHERE maildrop = NEW.maildrop AND closed = 0
+            AND (NEW.quota IS NULL OR coalesce(quota, NEW.quota) = 0
+            OR octets + NEW.entry_octets <= coalesce(quota, NEW.quota)));
         INSERT INTO letter (trace, reverse_path, octets, flags, copies, parcel, digest)
             SELECT NEW.trace, NEW.reverse_path, NEW.octets, NEW.flags, NEW.copies, NEW.parcel, NEW.digest
             WHERE NEW.trace IS NOT NULL;

@@ -71,3 +71,19 @@ HEAD = (
     "SELECT substr(b.octets, 1, ?), l.parcel FROM letter l LEFT JOIN body b ON b.letter = l.letter"
     " WHERE l.letter = ?"
 )
+
+# Quotas and retention ---------------------------------------------------------------------------------
+ANY_QUOTA = "SELECT EXISTS (SELECT 1 FROM maildrop WHERE quota > 0)"
+SET_QUOTA = "UPDATE maildrop SET quota = ? WHERE maildrop = ?"
+RULES = (
+    "SELECT a.name, m.maildrop, m.octets, m.quota FROM account a"
+    " JOIN maildrop m ON m.maildrop = a.maildrop ORDER BY a.name"
+)
+# Maildrops that may be so full that their owners are to be told, and those whose owners were told.
+FILLING = (
+    "SELECT a.name, m.maildrop, m.octets, coalesce(m.quota, ?), m.warned FROM account a"
+    " JOIN maildrop m ON m.maildrop = a.maildrop"
+    " WHERE m.warned > 0 OR (coalesce(m.quota, ?) > 0 AND m.octets > coalesce(m.quota, ?) / 2)"
+)
+WARN = "UPDATE maildrop SET warned = ? WHERE maildrop = ? AND warned < ? AND closed = 0"
+CALM = "UPDATE maildrop SET warned = ? WHERE maildrop = ? AND warned > ?"

@@ -29,6 +29,7 @@ from mailpost.store.devices import Devices
 from mailpost.store.fetched import Fetched, fetched_by
 from mailpost.store.figures import Figures, figures
 from mailpost.store.heads import head
+from mailpost.store.keeping import Keeping
 from mailpost.store.lapsing import DAY, LAPSE
 from mailpost.store.ledger import Ledger
 from mailpost.store.locking import Locking
@@ -37,6 +38,7 @@ from mailpost.store.logins import Logins
 from mailpost.store.maildrops import Lately, Maildrop
 from mailpost.store.overview import ListedMaildrop, ListedView, list_maildrops, list_views
 from mailpost.store.parcels import Parcels
+from mailpost.store.quotas import KEPT, Quotas
 from mailpost.store.readers import Readers
 from mailpost.store.snapshot import Room
 from mailpost.store.space import RESERVE, Space
@@ -44,6 +46,7 @@ from mailpost.store.sqlite import Engine
 from mailpost.store.sweeper import Sweeper
 from mailpost.store.tracing import Tracing
 from mailpost.store.turns import TurnLock
+from mailpost.store.warnings import Warnings
 from mailpost.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -60,6 +63,8 @@ class Store:
 
     :ivar accounts: the account book.
     :ivar addresses: domains and aliases.
+    :ivar warnings: tells owners that their maildrops are nearly full, once it has somebody to write that.
+    :ivar keeping: what is set of how much maildrops hold, and for how long.
     :ivar bin: what was deleted and can come back.
     :ivar devices: what each account's devices are.
     :ivar delivery: takes letters in.
@@ -82,6 +87,7 @@ class Store:
         reserve: int = RESERVE,
         lapse: int = LAPSE,
         bin_keeps: int = BIN,
+        quota: int = 0,
     ) -> None:
         self._engine = engine = Engine(path)
         engine.check()
@@ -105,6 +111,7 @@ class Store:
         self.bans = KeptBans(self._finder, self.ledger, clock, self._changes)
         self.tracing = Tracing(self._readers, self._parcels, office["epoch"])
         self.locking = Locking(self._finder, self.ledger, clock)
+        self.keeping = Keeping(self._readers, self.ledger)
         self.bin = Bin(self._readers, self.ledger, clock)
         self.sweeper = Sweeper(
             clock=clock,
@@ -124,11 +131,17 @@ class Store:
             clock,
             defer_to_thread,
             self.sweeper.make_room,
+            Quotas(self._finder, quota),
         )
         self._epoch = office["epoch"]
         self.bringing = Bringing(
             self.ledger, self._readers, self._parcels, self.space, office["epoch"]
         )
+        self.warnings = Warnings(
+            clock=clock, ledger=self.ledger, readers=self._readers, delivery=self.delivery
+        )
+        self.delivery.posted = self.warnings.look_soon
+        self._changes.follow(KEPT, self._rules_changed)
         self.logins = Logins(self._finder, self.sweeper.search)
         self._changes.follow(REVOKED, self.logins.look)
         self._room = Room(
@@ -140,8 +153,16 @@ class Store:
             locks=self._locks,
             parcels=self._parcels,
             in_thread=defer_to_thread,
-            let_go=self.sweeper.let_go,
+            let_go=self._let_go,
         )
+
+    def _rules_changed(self) -> None:
+        self.delivery.quotas.look()
+        self.warnings.look_soon()
+
+    def _let_go(self, maildrop: int) -> None:
+        self.sweeper.let_go(maildrop)
+        self.warnings.look_soon()
 
     def maildrop(self, account: Account, view: int | None = None) -> Maildrop:
         """The maildrop of an account.
@@ -198,10 +219,12 @@ class Store:
         self.ledger.start()
         self.sweeper.start()
         self._changes.start()
+        self.warnings.start()
 
     def close(self) -> None:
         """Write what was accepted, then close everything. Blocks. Harmless when repeated."""
         self._changes.stop()
+        self.warnings.stop()
         self.bans.stop()
         self.sweeper.stop()
         self.ledger.close()
@@ -219,7 +242,7 @@ def create_store(path: Path | str) -> None:
     Engine(Path(path)).create()
 
 
-def open_store(
+def open_store(  # noqa: PLR0913 - the settings of a store
     path: Path | str,
     *,
     clock: IReactorTime,
@@ -229,6 +252,7 @@ def open_store(
     reserve: int = RESERVE,
     lapse: int = LAPSE,
     bin_keeps: int = BIN,
+    quota: int = 0,
 ) -> Store:
     """Open a store.
 
@@ -239,6 +263,7 @@ def open_store(
     :param reserve: octets of disk that intake leaves free.
     :param lapse: seconds unopened, after which a view holds no letters while another one does.
     :param bin_keeps: seconds that deleted letters can come back; 0: they cannot.
+    :param quota: octets that a maildrop may hold which has no quota of its own; 0: any number.
     :raises StoreError: it cannot be opened; the message says what to do.
     """
     place = Path(path)
@@ -252,4 +277,5 @@ def open_store(
         reserve=reserve,
         lapse=lapse,
         bin_keeps=bin_keeps,
+        quota=quota,
     )

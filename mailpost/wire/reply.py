@@ -86,6 +86,7 @@ MISROUTED = Reply(451, "4.4.6", "this address leads nowhere just now, try again 
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "too many recipients, send the rest separately")
 LOGIN_LATER = Reply(454, "4.7.0", "nobody can log in just now, try again later")  # RFC 4954 §6
 NO_TLS = Reply(454, "4.7.0", "TLS is not to be had here")  # RFC 3207 §4
+MAILDROP_FULL = Reply(452, "4.2.2", "that maildrop is full, try again later")
 DISK_FULL = Reply(452, "4.3.1", "no room to keep letters just now, try again later")
 
 # Refused ------------------------------------------------------------------------------------------

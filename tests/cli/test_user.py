@@ -173,17 +173,58 @@ def test_nobody(words):
 
 
 def test_list(cheap):
-    """Everybody is listed: by name, what waits, and whether there is a password."""
+    """Everybody is listed: by name, what waits, what is held of what may be, whether there is a password."""
     user("add", "alice", "--password-stdin", input="one\n")
+    user("set", "alice", "--quota", "2K")
     assert user("list").stdout.splitlines() == [
-        "name        letters  octets  password",
-        "alice             0       0  yes",
-        "postmaster        0       0  none",
+        "name        letters  octets  held  quota  password",
+        "alice             0       0     0   2048  yes",
+        "postmaster        0       0     0      -  none",
     ]
+    nothing = {"letters": 0, "octets": 0, "held": 0}
     assert json.loads(user("list", "--json").stdout) == [
-        {"name": "alice", "letters": 0, "octets": 0, "password": True},
-        {"name": "postmaster", "letters": 0, "octets": 0, "password": False},
+        {"name": "alice", **nothing, "quota": 2048, "password": True},
+        {"name": "postmaster", **nothing, "quota": None, "password": False},
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("2G", "2.0 GiB"),
+        ("500 MiB", "500 MiB"),
+        ("1000", "1000 B"),
+        ("0", "any amount"),
+        ("default", "7.0 KiB"),
+    ],
+)
+def test_set_quota(office, said, told):
+    """It is told as people say it; default is what the configuration says."""
+    config = office / "mailpost.toml"
+    config.write_text(config.read_text().replace("[keeping]", '[keeping]\nquota = "7K"'))
+    user("add", "alice", "--no-password")
+    answer = user("set", "alice", "--quota", said)
+    assert (answer.exit_code, answer.stdout) == (
+        0,
+        f"alice may hold {told}; there is nothing now\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--quota", "much"), "a size such as 500M or 2G, 0 for none, or default"),
+        (("--quota", "9999999T"), "a size such as 500M or 2G, 0 for none, or default"),
+        (("--quota", "-1"), "a size such as 500M or 2G, 0 for none, or default"),
+        ((), "nothing to set: say --quota"),
+    ],
+)
+def test_set_what_cannot_be(words, told):
+    """It is said what is expected."""
+    user("add", "alice", "--no-password")
+    answer = user("set", "alice", *words)
+    assert answer.exit_code == failures.WRONG_USAGE
+    assert told in answer.stderr
 
 
 def test_remove():

@@ -19,6 +19,7 @@ from tests.memory import Peer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mailpost.envelope import Group
     from mailpost.limits import ConnectionLimits
 
 HELLO = b"EHLO client.example.net\r\n"
@@ -111,6 +112,8 @@ class Delivery:
     def __init__(self) -> None:
         self.drafts: list[Draft] = []
         self.room: Any = True
+        self.full: set[int] = set()
+        self.asked_for: list[int] = []
         self.at_once = True
         self.behind: Deferred[None] | None = None
         self.begin_fails: Exception | None = None
@@ -122,6 +125,10 @@ class Delivery:
         if isinstance(self.room, Exception):
             raise self.room
         return bool(self.room)
+
+    def room_for(self, sorted_to: Destination | Group, octets: int) -> bool:
+        self.asked_for.append(octets)
+        return not any(one.maildrop in self.full for one in sorted_to.destinations)
 
     def begin(self) -> Draft:
         if self.begin_fails is not None:

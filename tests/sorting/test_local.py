@@ -88,6 +88,8 @@ def test_postmasters_address(sorter):
     """What a copy to postmaster is marked with is an address, whole."""
     assert sort(sorter, "postmaster").delivered_to == "postmaster@example.org"
     assert sort(sorter, "Postmaster@[127.0.0.1]").delivered_to == "postmaster@example.org"
+    assert sort(sorter, "postmaster").always
+    assert not sort(sorter, "alice@example.org").always
     at_second = sort(sorter, "postmaster@xn--bcher-kva.example")
     assert at_second.delivered_to == "postmaster@xn--bcher-kva.example"
 

@@ -1,0 +1,65 @@
+"""Quotas: how much a maildrop may hold.
+
+What counts is what the maildrop's row counts: each letter once, however many devices are to have it, and
+nothing that lies in the bin. RCPT asks by what the sender has announced; the true size is compared within
+the transaction that enters a letter (:mod:`mailpost.store.posting`), so letters that come at the same time
+do not go beyond it together.
+
+An office without quotas is not asked at all. ``mailpost user set`` runs in another process; that there is one
+now is noticed as :mod:`mailpost.store.changes` says.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from mailpost.store import sql, sql_keeping
+
+if TYPE_CHECKING:
+    from mailpost.envelope import Destination, Group
+
+KEPT = "kept"  # quotas and retentions were set; see mailpost.store.changes
+POSTMARK = 512  # octets that the office adds to a letter, about
+
+
+class Quotas:
+    """The quotas of an office.
+
+    :param db: a connection for short looks in the reactor's own thread.
+    :ivar default: octets that a maildrop may hold which has no quota of its own; 0: any number.
+    :ivar any: whether there are any.
+    """
+
+    def __init__(self, db: apsw.Connection, default: int = 0) -> None:
+        self._db = db
+        self.default = default
+        self.any = True
+        self.look()
+
+    def look(self) -> None:
+        """See whether there are any."""
+        self.any = bool(self.default or self._db.execute(sql_keeping.ANY_QUOTA).get)
+
+    def room_for(self, sorted_to: Destination | Group, octets: int) -> bool:
+        """Whether one of a recipient's maildrops has room for a letter of so many octets."""
+        if not self.any:
+            return True
+        destinations = sorted_to.destinations
+        if any(destination.always for destination in destinations):
+            return True
+        wanted = [destination.maildrop for destination in destinations]
+        rows: list[Any] = []
+        with suppress(apsw.Error):
+            for start, end in sql.portions(len(wanted)):
+                statement = sql.times(sql.OPEN_MAILDROPS, end - start)
+                rows += self._db.execute(statement, wanted[start:end]).fetchall()
+        if len(rows) < len(wanted):
+            return True  # it has just been removed, or cannot be read: the commit will tell
+        for _, held, own in rows:
+            quota = self.default if own is None else own
+            if not quota or held + octets + POSTMARK <= quota:
+                return True
+        return False
