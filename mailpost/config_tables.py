@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from mailpost import config_values as values
 from mailpost import endpoint
@@ -44,8 +44,8 @@ class Office(Table):
         default="sqlite:mailpost.db",
         description="sqlite: and a file, beside the configuration if not absolute",
     )
-    workers: Annotated[int, AfterValidator(values.one_process)] = Field(
-        default=1, ge=1, description="how many processes serve, 1 or more"
+    workers: Annotated[int, BeforeValidator(values.workers)] = Field(
+        default=1, ge=1, le=256, description='a whole number from 1 to 256, or "auto"'
     )
     postmaster: str | None = Field(
         default=None,

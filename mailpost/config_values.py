@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -72,11 +73,11 @@ def database(value: str, info: ValidationInfo) -> str:
     return f"sqlite:{(info.context or Path()) / file}"
 
 
-def one_process(value: int) -> int:
-    """Refuse more than this version can do."""
-    if value > 1:
-        tell(f"this version runs as one process; expected 1; got {value}")
-    return value
+def workers(value: object) -> object:
+    """As many as there are cores, where that is asked for."""
+    if value != "auto":
+        return value
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def endpoint(value: str) -> str:

@@ -439,15 +439,20 @@ class ConnectionFactory(Factory):
             for deferred in waiting:
                 deferred.callback(None)
 
+    def emptied(self) -> Deferred[None]:
+        """Fires when no session is left."""
+        empty: Deferred[None] = Deferred()
+        if self.connections:
+            self._empty.append(empty)
+        else:
+            empty.callback(None)
+        return empty
+
     def shut_down(self) -> Deferred[None]:
         """End every session; fires when the last has gone."""
-        empty: Deferred[None] = Deferred()
-        self._empty.append(empty)
+        empty = self.emptied()
         for connection in list(self.connections):
             connection.shut_down()
-        if not self.connections and self._empty:
-            self._empty.remove(empty)
-            empty.callback(None)
         return empty
 
     def cut_off(self) -> None:

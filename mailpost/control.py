@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from twisted.python.failure import Failure
 
+    Verbs = Mapping[str, Callable[[dict[str, Any]], Any]]
+
 _log = Logger(namespace="mailpost.control")
 
 MAX_REQUEST = 64 * 1024  # octets
@@ -48,9 +50,7 @@ class Control:
         a Deferred; a :exc:`Refusal` is told as it stands.
     """
 
-    def __init__(
-        self, path: Path, reactor: Any, verbs: Mapping[str, Callable[[dict[str, Any]], Any]]
-    ) -> None:
+    def __init__(self, path: Path, reactor: Any, verbs: Verbs) -> None:
         self.path = path
         self.verbs = verbs
         self.peers: set[_Peer] = set()
@@ -82,19 +82,21 @@ class Control:
         with suppress(FileNotFoundError):
             self.path.unlink()
 
-    def answer(self, line: bytes) -> Deferred[bytes]:
-        """The answer to one request."""
-        return maybeDeferred(self._ask, line).addCallbacks(_said, _failed)
 
-    def _ask(self, line: bytes) -> Any:
-        try:
-            request = json.loads(line)
-            verb = self.verbs[request["verb"]]
-        except (ValueError, TypeError, RecursionError):
-            raise Refusal("expected a JSON object with a verb, on one line") from None
-        except KeyError:
-            raise Refusal(f"expected a verb, one of {', '.join(self.verbs)}") from None
-        return verb(request)
+def answer(verbs: Verbs, line: bytes) -> Deferred[bytes]:
+    """The answer to one request."""
+    return maybeDeferred(_ask, verbs, line).addCallbacks(_said, _failed)
+
+
+def _ask(verbs: Verbs, line: bytes) -> Any:
+    try:
+        request = json.loads(line)
+        verb = verbs[request["verb"]]
+    except (ValueError, TypeError, RecursionError):
+        raise Refusal("expected a JSON object with a verb, on one line") from None
+    except KeyError:
+        raise Refusal(f"expected a verb, one of {', '.join(verbs)}") from None
+    return verb(request)
 
 
 def _said(answer: Any) -> bytes:
@@ -137,7 +139,7 @@ class _Peer(LineOnlyReceiver, TimeoutMixin):
             return
         self._busy = True
         self.setTimeout(None)  # type: ignore[no-untyped-call]
-        self._control.answer(line).addCallback(self._tell)
+        answer(self._control.verbs, line).addCallback(self._tell)
 
     def _tell(self, octets: bytes) -> None:
         self._busy = False

@@ -75,6 +75,10 @@ class Door(Factory):
         self.port.stopReading()  # type: ignore[union-attr]  # every port of a stream is read from
         return int(self.port.fileno())  # type: ignore[union-attr]
 
+    def take_over(self, other: Door) -> None:
+        """Stand where another door stands; its port is shared."""
+        self.port = other.port
+
     def close(self) -> Deferred[object]:
         """Listen no longer. Harmless when repeated."""
         port, self.port = self.port, None

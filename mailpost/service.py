@@ -68,6 +68,7 @@ class PostOffice(Service):
     :param portal: another Portal than the office's own, whose realm gives ``IMaildrop`` or ``IMailbox``.
     :param checkers: who checks passwords in place of the office's own accounts (``twistd --auth``).
     :param transcripts: whether every line of every session is logged, at debug, secrets masked.
+    :param listeners: descriptors of ports that another process has bound, in the order of the configuration.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class PostOffice(Service):
         checkers: Sequence[ICredentialsChecker] = (),
         *,
         transcripts: bool = False,
+        listeners: Sequence[int] | None = None,
     ) -> None:
         self.setName("mailpost")  # type: ignore[no-untyped-call]
         self._config = config
@@ -85,6 +87,7 @@ class PostOffice(Service):
         self._portal = portal
         self._checkers = checkers
         self._transcripts = transcripts
+        self._listeners = listeners
         self._threads = ThreadPool(1, _THREADS, "mailpost")
         self._store: Store | None = None
         self._tls: ServerTLS | None = None
@@ -98,7 +101,12 @@ class PostOffice(Service):
 
     def privilegedStartService(self) -> None:
         """Bind the ports, perhaps still as root."""
-        self._binding = [door.bind(self._reactor) for door in self.doors]
+        if self._listeners is None:
+            self._binding = [door.bind(self._reactor) for door in self.doors]
+            return
+        self._binding = []
+        for door, listener in zip(self.doors, self._listeners, strict=True):
+            door.adopt(self._reactor, listener)
 
     def startService(self) -> None:
         """Open the store, join the rooms, let people in."""
@@ -107,7 +115,7 @@ class PostOffice(Service):
             self.privilegedStartService()
         bound = gatherResults(self._binding or [], consumeErrors=True)
         bound.addCallback(lambda _: self._open())
-        bound.addErrback(_cause)
+        bound.addErrback(first_cause)
         bound.addCallbacks(lambda _: self.opened.callback(None), self.opened.errback)
 
     def _open(self) -> None:
@@ -164,10 +172,11 @@ class PostOffice(Service):
             room.transcripts = self._transcripts
             room.guard = guard
             door.open_to(room, self._tls if door.listen.tls != "none" else None, reactor)
-            _log.info("{protocol} on {where}", protocol=door.listen.protocol, where=door.where)
+            if self._listeners is None:
+                _log.info("{protocol} on {where}", protocol=door.listen.protocol, where=door.where)
         self._since = reactor.seconds()
-        if store.sole():
-            verbs = {"status": self._report, "reload": self._read_again}
+        if self._listeners is None and store.sole():
+            verbs = {"status": self.report, "reload": self._read_again}
             self._control = Control(beside(config.office.database), reactor, verbs)
             self._control.open()
 
@@ -229,7 +238,8 @@ class PostOffice(Service):
 
     # At the control socket ------------------------------------------------------------------------
 
-    def _report(self, _: object) -> dict[str, Any]:
+    def report(self, _: object = None) -> dict[str, Any]:
+        """How the office fares, as JSON can say it."""
         assert self._store is not None
         return report(self.doors, self._store, self._since)
 
@@ -238,6 +248,11 @@ class PostOffice(Service):
         return {"certificates": files, "mistakes": list(self.reload())}
 
     # Closing --------------------------------------------------------------------------------------
+
+    async def finish(self) -> None:
+        """Close the doors, and wait for the sessions there are to end by themselves."""
+        await DeferredList([door.close() for door in self.doors])
+        await DeferredList([door.room.emptied() for door in self.doors if door.room is not None])
 
     def stopService(self) -> Deferred[None]:
         """Close the doors, end the sessions, write what was accepted; fires when all is done."""
@@ -280,6 +295,6 @@ def _cut_off(rooms: Sequence[ConnectionFactory]) -> None:
         room.cut_off()
 
 
-def _cause(failure: Failure) -> Failure:
+def first_cause(failure: Failure) -> Failure:
     """What went wrong first, out of what was waited for together."""
     return failure.value.subFailure if isinstance(failure.value, FirstError) else failure

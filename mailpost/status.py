@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mailpost.doors import Door
     from mailpost.store import Store
 
+_NOTHING = {"sessions": 0, "sessions_ended": 0, "refused": 0, "letters": 0}
+
 
 def report(doors: Sequence[Door], store: Store, since: float) -> dict[str, Any]:
     """Tell it, as JSON can say it.
@@ -29,6 +31,26 @@ def report(doors: Sequence[Door], store: Store, since: float) -> dict[str, Any]:
         "since": int(since),
         "listeners": [_listener(door) for door in doors],
         "waiting_writes": store.ledger.waiting,
+    }
+
+
+def together(reports: Sequence[dict[str, Any]], since: float) -> dict[str, Any]:
+    """What several workers have told, as of one office; this process is the one that leads them.
+
+    :param since: when the office opened, in seconds since 1970.
+    """
+    listeners: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in (listener for told in reports for listener in told["listeners"]):
+        known = listeners.setdefault((one["protocol"], one["where"]), {**one, **_NOTHING})
+        for count in _NOTHING:
+            known[count] += one[count]
+    return {
+        "process": os.getpid(),
+        "version": __version__,
+        "since": int(since),
+        "workers": [{"process": told["process"], "since": told["since"]} for told in reports],
+        "listeners": list(listeners.values()),
+        "waiting_writes": sum(told["waiting_writes"] for told in reports),
     }
 
 

@@ -15,6 +15,7 @@ from twisted.python import usage
 
 from mailpost import config
 from mailpost.service import PostOffice
+from mailpost.workers import Supervisor
 
 if TYPE_CHECKING:
     from twisted.application.service import IService
@@ -55,15 +56,21 @@ def makeService(options: Options) -> IService:
     """
     given: str | None = options["config"]
     try:
-        found = config.load(config.find(given))
+        path = config.find(given)
+        found = config.load(path)
     except config.ConfigError as error:
         raise usage.UsageError(str(error)) from error
-    office = PostOffice(
-        found,
-        reactor,
-        checkers=options.get("credCheckers") or (),
-        transcripts=bool(options["verbose"]),
-    )
+    checkers = options.get("credCheckers") or ()
+    transcripts = bool(options["verbose"])
+    office: PostOffice | Supervisor
+    if found.office.workers == 1:
+        office = PostOffice(found, reactor, checkers=checkers, transcripts=transcripts)
+    elif checkers:
+        raise usage.UsageError(
+            "--auth goes with workers = 1: other processes have no such checkers"
+        )
+    else:
+        office = Supervisor(path, found, reactor, transcripts=transcripts, relay=True)
     office.opened.addCallbacks(
         lambda _: signal.signal(signal.SIGHUP, partial(_reload, office, reactor)),
         partial(_could_not_open, reactor, options.parent),
@@ -71,7 +78,7 @@ def makeService(options: Options) -> IService:
     return office
 
 
-def _reload(office: PostOffice, reactor: Any, *_: object) -> None:
+def _reload(office: PostOffice | Supervisor, reactor: Any, *_: object) -> None:
     reactor.callFromThread(office.reload)  # what is wrong is in the log
 
 

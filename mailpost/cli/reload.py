@@ -1,4 +1,4 @@
-"""``mailpost reload``: have the running office read its certificates again."""
+"""``mailpost reload``: have the running office read its certificates, or its configuration, again."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ Examples:
 def reload() -> None:
     """Have the running office read its certificates again, as SIGHUP does.
 
-    What was read is told, or what is wrong with it; what is wrong is not taken, and the former
-    certificate stays in use.
+    An office of several workers reads its whole configuration again, and refuses nobody meanwhile.
+    What was read is told, or what is wrong with it; what is wrong is not taken, and the office goes
+    on as before.
     """
     from mailpost import control_client  # noqa: PLC0415 - --help does not need it
 
@@ -28,7 +29,9 @@ def reload() -> None:
     told = control_client.ask(control_client.beside(config.office.database), "reload")
     if told["mistakes"]:
         raise Failed(BAD_CONFIG, *told["mistakes"])
-    if not told["certificates"]:
+    if told.get("workers"):
+        click.echo(f"the configuration is read again; {told['workers']} workers serve by it")
+    elif not told["certificates"]:
         click.echo("there is no certificate to be read again")
     for file in told["certificates"]:
         click.echo(f"{file} is read again")

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -17,10 +17,14 @@ from mailpost.cli.options import config_option
 from mailpost.cli.supervisor import tell_supervisor
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from twisted.internet.error import CannotListenError
     from twisted.python.failure import Failure
 
+    from mailpost.config import Config
     from mailpost.service import PostOffice
+    from mailpost.workers import Supervisor
 
 CLOSING_SECONDS = 9.5
 """When the office has not closed by then, the process ends all the same; what had a 250 is kept."""
@@ -46,20 +50,28 @@ def serve(verbose: bool) -> None:  # noqa: FBT001 - click's flag
 
     Where it listens and what to try next goes to standard output, the log to standard error. Run as
     root it binds its ports, then becomes the owner of the store. SIGHUP has it read its certificates
-    again.
+    again; an office of several workers reads its whole configuration again, and refuses nobody meanwhile.
     """
     path, config = read_config()
     from twisted.internet import reactor  # noqa: PLC0415 - importing it installs it
 
-    from mailpost.cli.welcome import welcome  # noqa: PLC0415 - all of Twisted
-    from mailpost.service import PostOffice  # noqa: PLC0415 - as above
+    from mailpost.service import PostOffice  # noqa: PLC0415 - all of Twisted
+    from mailpost.workers import Supervisor, inherited_listeners  # noqa: PLC0415 - as above
 
     _make_room(config.limits.connections)
-    office = PostOffice(config, reactor, transcripts=verbose)
+    listeners = inherited_listeners()
+    if listeners is not None:
+        _work(config, listeners, verbose=verbose)
+    office: PostOffice | Supervisor
+    if config.office.workers == 1:
+        office = PostOffice(config, reactor, transcripts=verbose)
+    else:
+        office = Supervisor(path, config, reactor, transcripts=verbose)
     office.privilegedStartService()
     become_owner(config.office.database)
     with open_office(config) as (_, store):
         names = [one.account.name for one in store.accounts.all() if one.account.password]
+    from mailpost.cli.welcome import welcome  # noqa: PLC0415 - as above
 
     def opened(_: None) -> None:
         # Only now: where the office does not open, the reason alone is told.
@@ -74,7 +86,19 @@ def serve(verbose: bool) -> None:  # noqa: FBT001 - click's flag
         raise _reason(failure) from None
 
 
-def _run(reactor: Any, office: PostOffice) -> Exception | None:
+def _work(config: Config, listeners: Sequence[int], *, verbose: bool) -> NoReturn:
+    """Be one of several processes; what goes wrong is told to the supervisor alone."""
+    from twisted.internet import reactor  # noqa: PLC0415 - as above
+
+    from mailpost.cli.work import work  # noqa: PLC0415 - as above
+
+    office = work(config, listeners, reactor, _reason, transcripts=verbose)
+    office.opened.addCallback(lambda _: _begin_logging(verbose=verbose))
+    office.startService()
+    raise SystemExit(FAILED if _run(reactor, office) else 0)
+
+
+def _run(reactor: Any, office: PostOffice | Supervisor) -> Exception | None:
     """Run until the office has closed; tell what kept it from opening, if anything did."""
     failures: list[Exception] = []
 
@@ -123,9 +147,12 @@ def _reason(error: Exception) -> Exception:
     from twisted.internet.error import CannotListenError  # noqa: PLC0415 - as above
 
     from mailpost.tls import TLSError  # noqa: PLC0415 - as above
+    from mailpost.worker import WorkerFailed  # noqa: PLC0415 - as above
 
     if isinstance(error, CannotListenError):
         return _not_listening(error)
+    if isinstance(error, WorkerFailed):
+        return Failed(error.status, str(error))
     if isinstance(error, TLSError):
         return Failed(BAD_CONFIG, str(error))
     return explain(error) or error

@@ -108,8 +108,9 @@ def _certificate(file: str) -> dict[str, object]:
 def _print(told: dict[str, Any]) -> None:
     if told["running"]:
         since = datetime.fromisoformat(told["since"]).timestamp()
+        workers = f" with {len(told['workers'])} workers" if "workers" in told else ""
         click.echo(
-            f"mailpost {told['version']} runs as process {told['process']} since"
+            f"mailpost {told['version']} runs as process {told['process']}{workers} since"
             f" {minute(since)} UTC ({lasting(time.time() - since)})\n"
         )
         show(

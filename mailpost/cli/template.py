@@ -25,7 +25,8 @@ domains = {domains}
 # It needs a local disk.
 store = {store}
 
-# How many processes serve. This version knows one.
+# How many processes serve: a number, or "auto" for one on each core. Limits on connections and guesses
+# are counted by each for itself.
 # workers = 1
 
 # Who gets the mail to postmaster, which every office has to take (RFC 5321). Without this key the

@@ -35,7 +35,7 @@ from mailpost.store.fetched import Fetched
 from mailpost.store.keeping import Rules
 from mailpost.store.lapsing import DAY
 from mailpost.store.overview import ListedMaildrop, ListedView
-from mailpost.store.store import Store, create_store, open_store
+from mailpost.store.store import Store, create_store, open_store, serving
 
 __all__ = [
     "BIN",
@@ -71,4 +71,5 @@ __all__ = [
     "UnusableStore",
     "create_store",
     "open_store",
+    "serving",
 ]

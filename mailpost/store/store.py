@@ -234,6 +234,20 @@ class Store:
         self._locks.close()
 
 
+def serving(path: Path) -> LockFile | None:
+    """For a process that leads others: it is the one that serves this store, until the lock is closed.
+
+    None: another office does, or the store is not there.
+    """
+    if not path.exists():
+        return None
+    lock = LockFile(path.with_name(path.name + ".locks"))
+    if lock.take(SERVING):
+        return lock
+    lock.close()
+    return None
+
+
 def create_store(path: Path | str) -> None:
     """Make an empty store, with an account for ``postmaster``.
 

@@ -1,0 +1,129 @@
+"""A generation: the workers that serve by one reading of the configuration.
+
+One that ends unasked is replaced: at once after a long life, after a pause that grows when lives are short.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
+
+from mailpost.service import first_cause
+from mailpost.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twisted.internet.interfaces import IDelayedCall
+    from twisted.python.failure import Failure
+
+    from mailpost.config import Config
+    from mailpost.doors import Door
+
+_log = Logger(namespace="mailpost.workers")
+
+STEADY_SECONDS = 10.0
+"""A worker that lived for so long is replaced at once; after shorter lives there is a pause, that grows."""
+
+LONGEST_PAUSE = 30.0
+
+
+class Generation:
+    """Keeps as many workers as the configuration asks for.
+
+    :param doors: the listeners, bound.
+    :param spawn: starts a worker's process, given the descriptors of its listeners.
+    :ivar workers: those whose process lives.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        doors: Sequence[Door],
+        spawn: Callable[[Worker, Sequence[int]], object],
+        reactor: Any,
+    ) -> None:
+        self.config = config
+        self.doors = doors
+        self.workers: list[Worker] = []
+        self._spawn = spawn
+        self._reactor = reactor
+        self._retired = False
+        self._pause = 0.0
+        self._starts: set[IDelayedCall] = set()
+
+    def bind(self) -> Deferred[Any]:
+        """Bind those of the doors that have no port yet; fails with why one cannot be had."""
+        binding = _all([door.bind(self._reactor) for door in self.doors if door.port is None])
+        return binding.addCallback(lambda _: [door.hold() for door in self.doors])
+
+    def fill(self) -> Deferred[Any]:
+        """Start them all; fires when all serve, fails with why one does not."""
+        count = self.config.office.workers
+        return _all([self._start().opened for _ in range(count)])
+
+    def finish(self) -> None:
+        """Have them take nobody in any more, and end with their last sessions; none is replaced."""
+        self._retire()
+        for worker in self.workers:
+            worker.ask("finish").addErrback(lambda _: None)  # it has ended already
+
+    def stop(self, signal: str = "TERM") -> None:
+        """Have them close; none is replaced. Harmless when repeated."""
+        self._retire()
+        for worker in self.workers:
+            worker.stop(signal)
+
+    def _retire(self) -> None:
+        self._retired = True
+        for call in self._starts:
+            call.cancel()
+        self._starts.clear()
+
+    def _start(self) -> Worker:
+        worker = Worker(self._reactor.seconds())
+        self.workers.append(worker)
+        worker.ended.addCallback(lambda _: self._ended(worker))
+        self._spawn(worker, [door.hold() for door in self.doors])
+        return worker
+
+    def _ended(self, worker: Worker) -> None:
+        self.workers.remove(worker)
+        if self._retired or not worker.serves:
+            return
+        steady = self._reactor.seconds() - worker.started >= STEADY_SECONDS
+        self._pause = 0.0 if steady else self._longer()
+        _log.error(
+            "a worker has ended unasked, {how}; another is started in {pause:.0f} s",
+            how=worker.how,
+            pause=self._pause,
+        )
+        self._start_later()
+
+    def _start_later(self) -> None:
+        def start() -> None:
+            self._starts.discard(call)
+            self._start().opened.addErrback(self._failed)
+
+        call = self._reactor.callLater(self._pause, start)
+        self._starts.add(call)
+
+    def _failed(self, failure: Failure) -> None:
+        if self._retired:
+            return
+        self._pause = self._longer()
+        _log.error(
+            "a worker cannot open: {why}; again in {pause:.0f} s",
+            why=failure.getErrorMessage(),
+            pause=self._pause,
+        )
+        self._start_later()
+
+    def _longer(self) -> float:
+        return min(LONGEST_PAUSE, max(1.0, 2 * self._pause))
+
+
+def _all(waited_for: Sequence[Deferred[Any]]) -> Deferred[Any]:
+    return gatherResults(waited_for, consumeErrors=True).addErrback(first_cause)

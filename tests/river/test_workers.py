@@ -1,0 +1,199 @@
+"""An office of two workers: it goes on when one is killed, and while its configuration is read again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+
+from .dialogue import POP3, SMTP
+from .office import DOMAIN, PATIENCE, Office, attempts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BODY = b"Subject: hello\r\n\r\nIt works.\r\n"
+
+
+@pytest.fixture
+def two(make_office: Callable[..., Office]) -> Iterator[Office]:
+    """A running office of two workers, with alice."""
+    office = make_office(office="workers = 2")
+    office.add_users(["alice"])
+    office.start()
+    yield office
+    office.stop()
+
+
+def status(office: Office) -> dict[str, Any]:
+    """What ``mailpost status`` says."""
+    told: dict[str, Any] = json.loads(
+        office.mailpost("--config", str(office.config), "status", "--json")
+    )
+    return told
+
+
+def workers(office: Office) -> set[int]:
+    """The processes that serve."""
+    return {one["process"] for one in status(office)["workers"]}
+
+
+def alive(process: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return state.rpartition(")")[2].split()[0] != "Z"
+
+
+class Senders:
+    """Clients who send letters, each over a connection of its own, until they are told to stop."""
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+        self.kept = 0
+        self.errors: list[Exception] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(3)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+
+    def more(self, count: int) -> None:
+        """Wait until so many more letters were kept."""
+        enough = self.kept + count
+        for _ in attempts():
+            if self.kept >= enough or self.errors:
+                return
+
+    def _send(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with SMTP(self.office.smtp) as client:
+                    assert client.deliver(BODY, "alice").startswith(b"250")
+                    client.ask(b"QUIT")
+                self.kept += 1
+            except Exception as error:  # noqa: BLE001 - for the test's own thread
+                self.errors.append(error)
+                return
+
+
+def test_the_configuration_is_read_again(two: Office) -> None:
+    """By SIGHUP or ``mailpost reload``: nobody is refused, a session goes on, new ones hear the new words."""
+    before = workers(two)
+    assert len(before) == 2
+    with SMTP(two.smtp) as session, Senders(two) as senders:
+        senders.more(20)
+        text = two.config.read_text()
+        two.config.write_text(text.replace('"mx.example.org"', '"new.example.org"'))
+        os.kill(two.pid, signal.SIGHUP)
+        for _ in attempts():
+            with SMTP(two.smtp) as other:
+                if other.greeting.startswith(b"220 new."):
+                    break
+        senders.more(20)
+        assert senders.errors == []
+        assert session.deliver(BODY, "alice").startswith(b"250")
+        assert session.ask(b"QUIT").startswith(b"221")
+    for _ in attempts():
+        if workers(two).isdisjoint(before) and not any(map(alive, before)):
+            break
+    assert len(workers(two)) == 2
+    with POP3(two.pop3, "alice") as client:
+        assert client.ok("STAT").split()[0] == str(senders.kept + 1).encode()
+
+
+def test_a_mistake_changes_nothing(two: Office) -> None:
+    """A file that cannot be used is told of, and the office goes on as it was."""
+    before = workers(two)
+    text = two.config.read_text()
+    two.config.write_text(text.replace("hostname", "hostnmae", 1))
+    command = [sys.executable, "-m", "mailpost", "--config", str(two.config), "reload"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    two.config.write_text(text)
+    assert told.returncode == 78
+    assert "did you mean hostname?" in told.stderr
+    assert workers(two) == before
+
+
+def test_a_worker_is_killed(two: Office) -> None:
+    """Its lock is free at once for the other, what had a 250 is there, and a new one takes its place."""
+    before = workers(two)
+    with SMTP(two.smtp) as client:
+        assert client.deliver(BODY, "alice").startswith(b"250")
+    with POP3(two.pop3, "alice") as session:
+        session.ok("STAT")
+        mine = next(one for one in before if has_session(one, two.pop3))
+        os.kill(mine, signal.SIGKILL)
+        for _ in attempts():
+            if not alive(mine):
+                break
+    with POP3(two.pop3, "alice") as again:
+        assert again.ok("STAT").split()[0] == b"1"
+    for _ in attempts():
+        if len(now := workers(two)) == 2:
+            break
+    assert mine not in now
+    assert len(now & before) == 1
+    assert "ended unasked" in two.log
+
+
+def has_session(process: int, port: int) -> bool:
+    """Whether a process has a connection that came in at a port (proc(5))."""
+    proc = Path(f"/proc/{process}")
+    rows = [line.split() for line in (proc / "net" / "tcp").read_text().splitlines()[1:]]
+    sockets = {row[9] for row in rows if row[3] == "01" and int(row[1].split(":")[1], 16) == port}
+    links = [str(one.readlink()) for one in (proc / "fd").iterdir()]
+    return any(link.startswith("socket:[") and link[8:-1] in sockets for link in links)
+
+
+def test_the_first_process_is_killed(two: Office) -> None:
+    """The workers end with it, and the office can be opened again."""
+    before = workers(two)
+    two.kill()
+    for _ in attempts():
+        if not any(map(alive, before)):
+            break
+    two.start()
+    assert len(workers(two)) == 2
+
+
+def test_workers_that_cannot_open(make_office: Callable[..., Office]) -> None:
+    """It is told in one line, and the status says why."""
+    office = make_office(office="workers = 2")
+    (office.folder / "mailpost.db").write_bytes(b"this is no database, and never was one" * 100)
+    command = [sys.executable, "-m", "mailpost", "--config", str(office.config), "serve"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert ended.returncode == 78, ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert DOMAIN not in ended.stdout
+
+
+def test_twistd(make_office: Callable[..., Office]) -> None:
+    """``twistd mailpost`` leads workers as well; what they log is in its log."""
+    office = make_office(office="workers = 2")
+    office.add_users(["alice"])
+    twistd = [str(Path(sys.executable).with_name("twistd")), "--nodaemon", "--pidfile="]
+    office.start([*twistd, "mailpost", "--config", str(office.config)], cwd=office.folder)
+    with SMTP(office.smtp) as client:
+        assert client.deliver(BODY, "alice").startswith(b"250")
+    assert len(workers(office)) == 2
+    for _ in attempts():
+        if "to alice@example.org" in office.log:
+            break
+    assert office.stop() == -signal.SIGTERM  # as any application of twistd
