@@ -138,7 +138,8 @@ def test_a_worker_is_killed(two: Office) -> None:
         assert client.deliver(BODY, "alice").startswith(b"250")
     with POP3(two.pop3, "alice") as session:
         session.ok("STAT")
-        mine = next(one for one in before if has_session(one, two.pop3))
+        client = session.socket.getsockname()[1]
+        mine = next(one for one in before if serves(one, client))
         os.kill(mine, signal.SIGKILL)
         for _ in attempts():
             if not alive(mine):
@@ -153,11 +154,11 @@ def test_a_worker_is_killed(two: Office) -> None:
     assert "ended unasked" in two.log
 
 
-def has_session(process: int, port: int) -> bool:
-    """Whether a process has a connection that came in at a port (proc(5))."""
+def serves(process: int, client: int) -> bool:
+    """Whether a process has the connection that came from a client's port (proc(5))."""
     proc = Path(f"/proc/{process}")
     rows = [line.split() for line in (proc / "net" / "tcp").read_text().splitlines()[1:]]
-    sockets = {row[9] for row in rows if row[3] == "01" and int(row[1].split(":")[1], 16) == port}
+    sockets = {row[9] for row in rows if int(row[2].split(":")[1], 16) == client}
     links = [str(one.readlink()) for one in (proc / "fd").iterdir()]
     return any(link.startswith("socket:[") and link[8:-1] in sockets for link in links)
 
