@@ -31,6 +31,7 @@ from mailpost.limits import (
 )
 from mailpost.outlet import Outlet, outlet_for
 from mailpost.proxied import proxy_header
+from mailpost.rates import Seldom
 from mailpost.tls.session import channel_bindings
 from mailpost.wire.login import Access, LoginSession
 from mailpost.wire.sasl import Checks, TokenTerms
@@ -376,6 +377,7 @@ class ConnectionFactory(Factory):
         self.connections: set[Connection] = set()
         self.ended = 0
         self.refused = 0
+        self._seldom = Seldom(clock)
         self._letters = 0  # of those that have ended
         self.idle: IdleWatch[Connection] = IdleWatch(
             clock, idle_seconds, lambda connection: connection.silent()
@@ -421,8 +423,15 @@ class ConnectionFactory(Factory):
         """Whether this one may stay."""
         peer = connection.peer
         known = None if self.guard is None else self.guard.knows
-        if self.banned(peer) or not self.limits.admit(peer, known):
+        banned = self.banned(peer)
+        if banned or not self.limits.admit(peer, known):
             self.refused += 1
+            if not banned and (unsaid := self._seldom.time()) is not None:
+                _log.warn(
+                    "connection from {peer} refused: there are too many ({unsaid} more before it)",
+                    peer=peer,
+                    unsaid=unsaid,
+                )
             return False
         self.connections.add(connection)
         self.idle.touch(connection)

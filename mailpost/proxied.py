@@ -20,6 +20,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 
 from mailpost.limits import IdleWatch
+from mailpost.rates import Seldom
 from mailpost.wire.proxy import Header, Malformed, parse
 
 if TYPE_CHECKING:
@@ -34,9 +35,6 @@ _log = Logger(namespace="mailpost.proxied")
 
 HEADER_SECONDS = 5.0
 """How long a proxy may take for its header; it is one segment, sent at once (§2.2)."""
-
-COMPLAINT_SECONDS = 60.0
-"""One line in the log for as long: a stranger who tries a thousand times fills no disk."""
 
 Network = IPv4Network | IPv6Network
 
@@ -141,9 +139,7 @@ class ProxiedFactory(Factory):
             clock, seconds, lambda protocol: protocol.refuse("no header came in time")
         )
         self._trusted = tuple(trusted)
-        self._clock = clock
-        self._quiet_until = 0.0
-        self._unsaid = 0
+        self._seldom = Seldom(clock)
 
     def doStart(self) -> None:
         """A port listens."""
@@ -168,18 +164,14 @@ class ProxiedFactory(Factory):
 
     def complain(self, peer: IAddress, reason: str) -> None:
         """Log that somebody was turned away, with how many were so since the last time."""
-        now = self._clock.seconds()
-        if now < self._quiet_until:
-            self._unsaid += 1
-            return
-        _log.warn(
-            "PROXY: connection from {peer} closed: {reason} ({unsaid} more before it)",
-            peer=getattr(peer, "host", None) or "a UNIX socket",
-            reason=reason,
-            unsaid=self._unsaid,
-        )
-        self._quiet_until = now + COMPLAINT_SECONDS
-        self._unsaid = 0
+        unsaid = self._seldom.time()
+        if unsaid is not None:
+            _log.warn(
+                "PROXY: connection from {peer} closed: {reason} ({unsaid} more before it)",
+                peer=getattr(peer, "host", None) or "a UNIX socket",
+                reason=reason,
+                unsaid=unsaid,
+            )
 
     def _trusts(self, addr: IAddress) -> bool:
         host = getattr(addr, "host", None)

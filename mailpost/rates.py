@@ -1,4 +1,4 @@
-"""How often: at most so many within a time, for each of many.
+"""How often: at most so many within a time, for each of many; and lines that are logged seldom.
 
 Used for connections of an address and for letters of an account. What is remembered is bounded.
 """
@@ -16,6 +16,31 @@ if TYPE_CHECKING:
 SLICES = 12
 ROOM = 10_000
 """How many are remembered; whoever has taken nothing for the longest time gives way."""
+
+
+COMPLAINT_SECONDS = 60.0
+"""One line in the log for as long: a stranger who tries a thousand times fills no disk."""
+
+
+class Seldom:
+    """Says when it is time for a line of a kind in the log.
+
+    :param clock: its ``seconds()`` are taken.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._last: float | None = None
+        self._unsaid = 0
+
+    def time(self) -> int | None:
+        """Give how many were kept back since the last line, where it is time for one; None: keep it back."""
+        now = self._clock.seconds()
+        if self._last is not None and 0 <= now - self._last < COMPLAINT_SECONDS:
+            self._unsaid += 1
+            return None
+        unsaid, self._unsaid, self._last = self._unsaid, 0, now
+        return unsaid
 
 
 class Rates:

@@ -19,7 +19,8 @@ from twisted.test.iosim import connect, makeFakeClient, makeFakeServer
 from zope.interface import implementer
 
 from mailpost.outlet import SocketOutlet, outlet_for
-from mailpost.proxied import COMPLAINT_SECONDS, HEADER_SECONDS, ProxiedFactory, proxy_header
+from mailpost.proxied import HEADER_SECONDS, ProxiedFactory, proxy_header
+from mailpost.rates import COMPLAINT_SECONDS
 from mailpost.tls import CertificateFiles, ServerTLS, make_self_signed, protocol_and_cipher
 
 V1 = b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 25\r\n"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from mailpost import rates
-from mailpost.rates import Rates
+from mailpost.rates import Rates, Seldom
 
 
 class Watched:
@@ -75,6 +75,23 @@ def test_a_clock_that_is_put_back() -> None:
     assert watched.rates.take("a")
     assert not watched.rates.take("a")
     assert watched.told == ["a"]
+
+
+def test_seldom() -> None:
+    """A line a minute, with how many were kept back; a clock that is put back silences nobody."""
+    clock = Clock()
+    seldom = Seldom(clock)
+    said = []
+    for _ in range(130):
+        said.append(seldom.time())
+        clock.advance(1)
+    assert [(when, unsaid) for when, unsaid in enumerate(said) if unsaid is not None] == [
+        (0, 0),
+        (60, 59),
+        (120, 59),
+    ]
+    clock.rightNow -= 100
+    assert seldom.time() == 9
 
 
 @given(st.integers(1, 4), st.lists(st.floats(0, 30), max_size=60))

@@ -183,13 +183,20 @@ def test_a_login_that_is_taken_away_amid_a_letter() -> None:
     assert office.snapshot.closed == 1
 
 
-def test_too_many_connections() -> None:
-    """One too many hears -ERR [SYS/TEMP] in place of the greeting, and is closed."""
+def test_too_many_connections(log: Logbook) -> None:
+    """One too many hears -ERR [SYS/TEMP] in place of the greeting; the log has a line of it a minute."""
     office = Office(limits=ConnectionLimits(per_address=1))
     office.peer()
     second = office.peer(inside=False)
     assert second.heard() == b"-ERR [SYS/TEMP] too many connections, try again later\r\n"
     assert not second.connected
+    office.peer(inside=False)
+    pass_time(office.clock, 60)
+    office.peer(inside=False)
+    assert log.lines("connection from") == [
+        "connection from 192.0.2.1 refused: there are too many (0 more before it)",
+        "connection from 192.0.2.1 refused: there are too many (1 more before it)",
+    ]
 
 
 def test_who_is_banned() -> None:
