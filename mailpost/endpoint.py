@@ -1,9 +1,10 @@
 r"""The form of an endpoint string, ``tcp:2525:interface=127.0.0.1`` and the like.
 
-Twisted turns such a string into a listening port when the office opens; here it is only looked at,
-without a reactor, so that a mistake in the configuration is told before anything is bound. Its
-parts stand between colons, in their order or as ``name=value``; a backslash takes the next
-character's meaning away, so that an IPv6 address is written ``\:\:1``.
+When the office opens, a listening port is made of such a string (:mod:`mailpost.doors`); here it is only
+looked at, without a reactor, so that a mistake in the configuration is told before anything is bound. The
+form is Twisted's, but that UNIX sockets have no ``lockfile`` (:mod:`mailpost.listening` says why). Its parts
+stand between colons, in their order or as ``name=value``; a backslash takes the next character's meaning
+away, so that an IPv6 address is written ``\:\:1``.
 """
 
 from __future__ import annotations

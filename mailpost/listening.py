@@ -2,8 +2,11 @@
 
 Below :mod:`mailpost.doors`. A UNIX socket is a file, with an owner and a mode, that outlives whoever made it.
 So it is made with its mode at once, one that a killed process left behind is replaced, and one that
-somebody listens at is left alone. What was bound by another (systemd, a supervisor) stays as it is found:
-neither is its mode changed, nor the file taken away, nor the socket shut down for those who share it.
+somebody listens at is left alone. Which it is, is found out by connecting. Twisted has a lock file with a
+process's number; after a restart that may be anybody's, and the office would stay closed.
+
+What was bound by another (systemd, a supervisor) stays as it is found: neither is its mode changed, nor the
+file taken away, nor the socket shut down for those who share it.
 """
 
 from __future__ import annotations
