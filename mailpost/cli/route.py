@@ -56,13 +56,10 @@ def route(address: str, as_json: bool) -> None:  # noqa: FBT001 - click's flag
 
 
 def _recipient(text: str) -> Address:
-    from mailpost.wire.path import PathError, is_mailbox, parse_rcpt  # noqa: PLC0415 - as above
+    from mailpost.wire.path import is_mailbox, parse_rcpt  # noqa: PLC0415 - as above
 
-    try:
-        if is_mailbox(text) or text.lower() == "postmaster":
-            return parse_rcpt(f"TO:<{text}>")[0]
-    except PathError:
-        pass
+    if is_mailbox(text) or text.lower() == "postmaster":
+        return parse_rcpt(f"TO:<{text}>")[0]
     raise Failed(BAD_DATA, f"{harmless(text)} is no address; expected one such as info@example.org")
 
 

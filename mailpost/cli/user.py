@@ -58,6 +58,8 @@ def add(name: str, password_stdin: bool, no_password: bool, alias_stays: bool) -
 
     The password is asked for twice. Mail for NAME at any domain of the office goes there.
     """
+    from mailpost.sorting.aliases import Survey  # noqa: PLC0415 - --help does not need it
+
     if password_stdin and no_password:
         raise Failed(WRONG_USAGE, "--password-stdin and --no-password exclude each other")
     name = checked_name(name)
@@ -71,6 +73,8 @@ def add(name: str, password_stdin: bool, no_password: bool, alias_stays: bool) -
         )
         store.accounts.add(name, *kept)
         click.echo(f"{name}@{config.office.domains[0]} has a maildrop now; login name: {name}")
+        for note in Survey(store.addresses, config.office.domains).put_aside(name):
+            click.echo(f"note: {note}", err=True)
 
 
 @user.command(

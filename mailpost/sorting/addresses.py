@@ -18,7 +18,7 @@ from unicodedata import normalize
 from mailpost.config import domain_name
 from mailpost.envelope import Address
 from mailpost.store import BadAddress
-from mailpost.wire.path import MAX_LOCAL_PART, PathError, is_mailbox, parse_rcpt
+from mailpost.wire.path import MAX_LOCAL_PART, is_mailbox, parse_rcpt
 
 POSTMASTER = "postmaster"  # RFC 5321 §4.5.1
 ABUSE = "abuse"  # RFC 2142 §4
@@ -71,7 +71,11 @@ def alias_address(text: str) -> Address:
     """
     if text.startswith("@"):
         return Address("", domain(text[1:]))
-    return address(text)
+    read_as = address(text)
+    if read_as.local == "*":  # a name that nobody has, and that many another program means so
+        whole = read_as.domain or "example.org"
+        raise _bad(text, f"is not how it is said: whatever nobody has there is @{whole}")
+    return read_as
 
 
 def name(local: str) -> Address:
@@ -99,13 +103,9 @@ def domain(text: str) -> str:
 
 def _checked(text: str, of: str) -> Address:
     whole = domain(of)  # first: what is wrong is told of the part that is wrong
-    try:
-        parsed, _ = parse_rcpt(f"TO:<{text}>") if is_mailbox(text) else (None, None)
-    except PathError:
-        parsed = None
-    if parsed is None:
+    if not is_mailbox(text):
         raise _bad(text, "is no address")
-    return name(parsed.local)._replace(domain=whole)
+    return name(parse_rcpt(f"TO:<{text}>")[0].local)._replace(domain=whole)
 
 
 def _bad(text: str, why: str) -> BadAddress:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mailpost.envelope import Address
 from mailpost.sorting.addresses import read, shown, written
 from mailpost.sorting.route import Directory, Route
 from mailpost.store import Alias, BadAddress
@@ -15,7 +16,6 @@ from mailpost.store import Alias, BadAddress
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from mailpost.envelope import Address
     from mailpost.sorting.steps import Step
     from mailpost.store import AddressBook, AddressRegister
 
@@ -112,30 +112,38 @@ class Survey:
         return [target for target in targets if str(target) in nobody]
 
     def shadows(self, alias: Address) -> list[str]:
-        """Tell which other meanings of its name an alias has put aside."""
+        """Tell which other meanings of its name an alias has put aside, or leaves as they are."""
         if not alias.local:
             return []
-        found = self.book.find(*key(alias))
-        name = shown(alias.domain, alias.local)
         told = self.shadowed_account(alias)
-        if alias.domain and found.everywhere:
+        if not alias.domain:
+            told += [
+                f"{one} is an alias of its own, and stays so" for one in self._local(alias.local)
+            ]
+        elif self.book.find(*key(alias)).everywhere:
+            name = shown(alias.domain, alias.local)
             told.append(
                 f"{alias.local} is an alias in every domain, but not for {name} from now on"
             )
-        if not alias.domain:
-            known = [*self.directory.domains, *(one.name for one in self.book.domains())]
-            told += [
-                f"{shown(domain, alias.local)} is an alias of its own, and stays so"
-                for domain in dict.fromkeys(known)
-                if self.book.alias(domain, alias.local)
-            ]
         return told
+
+    def put_aside(self, name: str) -> list[str]:
+        """Tell which aliases get the mail of an account, and it does not."""
+        aliases = [Address(name, ""), *map(read, self._local(name))]
+        return [note for alias in aliases for note in self.shadowed_account(alias)]
+
+    def _local(self, name: str) -> list[str]:
+        """The domains in which a name is an alias of its own, as addresses."""
+        domains = dict.fromkeys(
+            [*self.directory.domains, *(one.name for one in self.book.domains())]
+        )
+        return [written(Address(name, one)) for one in domains if self.book.alias(one, name)]
 
     def shadowed_account(self, alias: Address) -> list[str]:
         """Tell if an account of its name does not get the mail of an alias."""
         found = self.book.find(*key(alias))
         settings = self.directory.settings(found)
-        if found.maildrop is None or settings is None or not settings.accounts:
+        if not found.here or found.maildrop is None or settings is None or not settings.accounts:
             return []
         if found.maildrop in self._reached(alias):
             return []

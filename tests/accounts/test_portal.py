@@ -21,6 +21,7 @@ from mailpost.accounts.portal import login, login_to_send, make_portal
 from mailpost.accounts.realm import OfficeRealm
 from mailpost.accounts.scram import device_digest
 from mailpost.config import Office
+from mailpost.envelope import Address
 from mailpost.interfaces import IMaildrop, ISnapshot
 from mailpost.outcome import MaildropInUse, MaildropLocked, TemporaryFailure
 from mailpost.store import Device, Rights
@@ -396,3 +397,30 @@ def test_a_realm_that_is_given_no_more():
     assert realm.requestAvatar(b"alice", object(), IMaildrop)[0] is IMaildrop
     with pytest.raises(UnauthorizedLogin):
         realm.requestAvatar(b"recent:alice", None, IMaildrop)
+
+
+def test_whose_an_address_is(store):
+    """Sorting may say whose an address is; without it, one's name at the office's domains is one's own."""
+    asked = []
+
+    def belongs(address, name, maildrop):
+        asked.append((str(address), name, maildrop))
+        return address.local == "team"
+
+    named = make_portal(store, OFFICE, at_once)
+    told = make_portal(store, OFFICE, at_once, domains={"added.example"}, belongs=belongs)
+    alice = store.accounts.find("alice")
+    for portal, login_name, local, may in (
+        (named, b"alice", "Alice", True),
+        (named, b"alice@example.org", "team", False),
+        (told, b"alice@added.example", "alice", False),
+        (told, b"alice", "team", True),
+    ):
+        sender = result(login_to_send(portal, Login(login_name, b"secret"), object()))
+        assert sender.may_send_as(Address(local, "example.org")) is may
+    assert asked == [
+        ("alice@example.org", "alice", alice.maildrop),
+        ("team@example.org", "alice", alice.maildrop),
+    ]
+    with pytest.raises(UnauthorizedLogin):
+        result(login(told, Login(b"alice@example.org", b"secret")))

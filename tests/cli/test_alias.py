@@ -100,7 +100,12 @@ def test_two_meanings_are_told():
     told = refused(failures.BAD_DATA, "user", "add", "sales", "--no-password")
     assert "sales is an alias of bob in every domain" in told
     assert "mailpost alias remove sales" in told
-    done("user", "add", "sales", "--no-password", "--alias-stays")
+    done("alias", "add", "dora@example.org", "bob")
+    answer = run("user", "add", "dora", "--no-password")
+    assert answer.exit_code == 0
+    assert answer.stderr.startswith("note: dora is an account: mail for dora@example.org goes to")
+    answer = run("user", "add", "sales", "--no-password", "--alias-stays")
+    assert answer.stderr.startswith("note: sales is an account: mail for sales goes to the alias")
     done("alias", "add", "sales", "sales")
     assert done("route", "sales@example.org").endswith("2 copies are kept\n")
     done("user", "remove", "sales", "--yes")
@@ -110,6 +115,7 @@ def test_two_meanings_are_told():
     assert answer.stderr == (
         "note: alice still leads to bob, which is nobody's now\n"
         "note: sales still leads to bob, which is nobody's now\n"
+        "note: dora@example.org still leads to bob, which is nobody's now\n"
     )
 
 

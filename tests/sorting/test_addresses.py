@@ -51,6 +51,7 @@ def test_whatever_nobody_has():
         ("a@exa mple.org", "is no domain name"),
         ("a@", "is no domain name"),
         ("@", "is no domain name"),
+        ("*@example.org", "whatever nobody has there is @example.org"),
         ('"a@b"@example.org', "cannot be the name of anybody here"),
         ('"a@b"', "cannot be the name of anybody here"),
         ("a\x1b[2J", "is no address"),
