@@ -8,10 +8,12 @@ where a letter ends. That field is believed in this format alone, and only where
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import tempfile
+import time
 from collections import Counter
 from email.utils import mktime_tz, parsedate_tz
 from typing import IO, TYPE_CHECKING
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMATS = ("mboxrd", "mboxo", "mboxcl2")
+TRIES = 100  # a tenth of a second each, to find it unlocked
 IN_MEMORY = 1024 * 1024  # octets of a letter; a longer one goes to a temporary file
 LINE = 64 * 1024
 # What begins a letter: a line with the time in it, so that a sentence that was not quoted is no letter.
@@ -98,11 +101,12 @@ class Mbox:
         self._sidecar = Sidecar.of_mbox(path)
         self._file = path.open("rb", buffering=PIECE)
         self.count: int | None = None
-        self.octets: int | None = os.fstat(self._file.fileno()).st_size
-        first = self._file.readline(LINE)
-        if first and not is_from_line(first):
+        try:
+            self.octets: int | None = _whole(self._file, path)
+            _must_begin(self._file.readline(LINE), path)
+        except BaseException:
             self._file.close()
-            raise SourceError(f"{path}: expected an mbox, which begins with a From line")
+            raise
         self._file.seek(0)
 
     def letters(self) -> Iterator[Letter]:
@@ -185,6 +189,28 @@ class Mbox:
             letter.add(piece, whole=False)
             taken += len(piece)
         return taken
+
+
+def _must_begin(line: bytes, path: Path) -> None:
+    if line and not is_from_line(line):
+        raise SourceError(f"{path}: expected an mbox, which begins with a From line")
+
+
+def _whole(file: IO[bytes], path: Path) -> int:
+    """How long the file is while nobody writes to it: up to there it has whole letters.
+
+    Whoever delivers to it holds a lock (fcntl(2)) meanwhile. It is kept out for that moment alone.
+    """
+    for _ in range(TRIES):
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            time.sleep(0.1)
+            continue
+        octets = os.fstat(file.fileno()).st_size
+        fcntl.lockf(file, fcntl.LOCK_UN)
+        return octets
+    raise SourceError(f"{path} is being written to just now: try again later")
 
 
 def read_from_line(line: bytes) -> tuple[str | None, int | None]:

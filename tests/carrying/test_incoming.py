@@ -108,6 +108,16 @@ def test_the_same_key_twice_in_one_run(office, alice):
     assert (outcome.brought, outcome.there) == (1, 1)
 
 
+def test_two_that_bring_the_same_at_once(office, alice):
+    """Neither knew what the other would bring: each letter is there once, and no parcel is left over."""
+    first, second = (Incoming(office.store.bringing, alice.maildrop, NOW) for _ in range(2))
+    first.bring(Pile(("a", b"1\r\n"), ("b", LARGE)))
+    second.bring(Pile(("a", b"1\r\n"), ("b", LARGE), ("c", b"3\r\n")))
+    assert (second.outcome.brought, second.outcome.there) == (1, 2)
+    assert office.letters(alice) == [b"1\r\n", LARGE, b"3\r\n"]
+    assert len(list(office.path.with_name("mail.db.parcels").iterdir())) == 1
+
+
 def test_each_maildrop_by_itself(office, alice):
     """What came for one has not come for another."""
     bob = office.accounts.add("bob", "hash")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from mailpost.carrying import mbox as mbox_module
 from mailpost.carrying.mbox import Mbox, read_from_line
 from mailpost.carrying.mbox_target import MboxTarget, quoted
 from mailpost.carrying.source import SourceError
@@ -134,6 +137,31 @@ def test_no_mbox(tmp_path):
     with pytest.raises(SourceError, match="begins with a From line"):
         mbox(tmp_path, b"Subject: x\n\n")
     assert mbox(tmp_path, b"") == []
+
+
+def test_a_file_that_is_being_written_to(tmp_path, monkeypatch):
+    """What is not yet there as a whole is waited for, and not for ever; the file is left unlocked."""
+    path = tmp_path / "mbox"
+    path.write_bytes(b"From a " + DATE + b"\n\nx\n")
+    writer = (
+        "import fcntl, sys\nfile = open(sys.argv[1], 'r+b')\nfcntl.lockf(file, fcntl.LOCK_EX)\n"
+        "print(flush=True)\ninput()\n"
+    )
+    holds = subprocess.Popen(
+        [sys.executable, "-c", writer, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with holds:
+        holds.stdout.readline()
+        monkeypatch.setattr(mbox_module, "TRIES", 1)
+        with pytest.raises(SourceError, match="being written to"):
+            Mbox(path)
+        holds.stdin.write(b"\n")
+    source = Mbox(path)
+    done = subprocess.run(
+        [sys.executable, "-c", writer, str(path)], input=b"\n", timeout=20, check=True
+    )
+    assert done.returncode == 0
+    source.close()
 
 
 def test_keys(tmp_path):
