@@ -41,6 +41,8 @@ _COMMANDS = (
     "backup",
     "restore",
     "demo",
+    "completion",
+    "man",
 )
 
 
@@ -83,18 +85,14 @@ class Commands(click.Group):
 @click.group(
     "mailpost",
     cls=Commands,
-    epilog="""\b
+    epilog=f"""\b
 Examples:
   mailpost init office --domain example.org
   mailpost --config office/mailpost.toml user add alice
   mailpost --config office/mailpost.toml serve
 
 \b
-Exit status: 0 done, 1 failed, 2 wrong usage, 65 a name, a password, an
-address or a source that cannot be, 67 no such account, device, domain, alias,
-ban or letter, 69 a port or a server cannot be had, or no office runs,
-73 cannot be created, 75 try again later, 77 not permitted,
-78 the configuration or the store cannot be used.""",
+{failures.statuses()}""",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
 )
 @config_option

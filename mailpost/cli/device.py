@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailpost.cli.completing import account_names, device_names
 from mailpost.cli.failures import BAD_DATA, NO_USER, Failed
 from mailpost.cli.named import checked_name, existing_account
 from mailpost.cli.office import open_office
@@ -54,7 +55,7 @@ Examples:
   mailpost device add alice archive --from all --rights collect
   mailpost device add alice scanner --rights submit"""
 )
-@click.argument("name")
+@click.argument("name", shell_complete=account_names)
 @click.argument("device_name", metavar="DEVICE")
 @click.option(
     "--from",
@@ -124,7 +125,7 @@ Examples:
   mailpost device list
   mailpost device list alice --json""",
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=account_names)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 @config_option
 def list_(name: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's flag
@@ -145,8 +146,8 @@ def list_(name: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's fl
 Examples:
   mailpost device remove alice phone"""
 )
-@click.argument("name")
-@click.argument("device_name", metavar="DEVICE")
+@click.argument("name", shell_complete=account_names)
+@click.argument("device_name", metavar="DEVICE", shell_complete=device_names)
 @config_option
 def remove(name: str, device_name: str) -> None:
     """Take DEVICE's password away; a running office ends its sessions within a second.
@@ -164,8 +165,8 @@ def remove(name: str, device_name: str) -> None:
 Examples:
   mailpost device rename alice phone old-phone"""
 )
-@click.argument("name")
-@click.argument("device_name", metavar="DEVICE")
+@click.argument("name", shell_complete=account_names)
+@click.argument("device_name", metavar="DEVICE", shell_complete=device_names)
 @click.argument("new", metavar="NEW")
 @config_option
 def rename(name: str, device_name: str, new: str) -> None:

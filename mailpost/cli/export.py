@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailpost.cli.acting import acting_as, each_as, owner_of
+from mailpost.cli.completing import account_names
 from mailpost.cli.failures import CANNOT_CREATE, NO_USER, Failed
 from mailpost.cli.named import checked_name, existing_account
 from mailpost.cli.office import open_office
@@ -32,7 +33,7 @@ Examples:
   mailpost export alice mbox alice.mbox --device phone
   mailpost export alice eml letters"""
 )
-@click.argument("name")
+@click.argument("name", shell_complete=account_names)
 @click.argument("kind", metavar="FORMAT", type=click.Choice(["maildir", "mbox", "eml"]))
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--device", metavar="DEVICE", help="What this device of NAME's sees.")

@@ -6,25 +6,41 @@ The numbers are those of sysexits.h where it has one.
 from __future__ import annotations
 
 import sys
+import textwrap
 from typing import IO, Any
 
 import click
 
+DONE = 0
 FAILED = 1
 WRONG_USAGE = 2
-BAD_DATA = 65  # EX_DATAERR: a name, a password, an address or a source that cannot be
-NO_USER = 67  # EX_NOUSER: no such account, device, domain, alias, ban or letter
-UNAVAILABLE = 69  # EX_UNAVAILABLE: a port or a server cannot be had, or no office runs
+BAD_DATA = 65  # EX_DATAERR
+NO_USER = 67  # EX_NOUSER
+UNAVAILABLE = 69  # EX_UNAVAILABLE
 CANNOT_CREATE = 73  # EX_CANTCREAT
 TRY_LATER = 75  # EX_TEMPFAIL
 NOT_PERMITTED = 77  # EX_NOPERM
-BAD_CONFIG = 78  # EX_CONFIG: the configuration or the store cannot be used
+BAD_CONFIG = 78  # EX_CONFIG
+
+STATUSES = {
+    DONE: "done",
+    FAILED: "failed",
+    WRONG_USAGE: "wrong usage",
+    BAD_DATA: "a name, a password, an address or a source that cannot be",
+    NO_USER: "no such account, device, domain, alias, ban or letter",
+    UNAVAILABLE: "a port or a server cannot be had, or no office runs",
+    CANNOT_CREATE: "cannot be created",
+    TRY_LATER: "try again later",
+    NOT_PERMITTED: "not permitted",
+    BAD_CONFIG: "the configuration or the store cannot be used",
+}
+"""What each means, in a few words: for the help, for the man page and for docs/commands.rst."""
 
 
 class Failed(click.ClickException):
     """A command ends here.
 
-    :param exit_code: one of the above.
+    :param exit_code: one of :data:`STATUSES`.
     :param lines: what has happened, and what to do.
     """
 
@@ -36,6 +52,12 @@ class Failed(click.ClickException):
         """Print each line as compilers do, the program's name first."""
         for line in self.message.splitlines():
             click.echo(f"mailpost: {line}", file=file or sys.stderr)
+
+
+def statuses() -> str:
+    """All exit statuses with what they mean, as the help has them."""
+    told = ", ".join(f"{status} {words}" for status, words in STATUSES.items())
+    return textwrap.fill(f"Exit status: {told}.", 78)
 
 
 def explain(error: Exception) -> Failed | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailpost.cli import headers
+from mailpost.cli.completing import account_names
 from mailpost.cli.failures import BAD_DATA, NO_USER, Failed
 from mailpost.cli.named import existing_account
 from mailpost.cli.office import open_office
@@ -43,7 +44,7 @@ class Letters(click.Group):
 @click.group(cls=Letters)
 @config_option
 def letter() -> None:
-    """Trace a letter: when it came, from where, where it is now and who has collected it.
+    """Trace a letter: when it came, where it is, who has it.
 
     A letter's trace id is in the 250 that its sender heard, in the log, and in its Received line.
     letter ID is short for letter show ID.
@@ -92,7 +93,7 @@ Examples:
   mailpost letter list alice
   mailpost letter list alice --limit 100 --json""",
 )
-@click.argument("name")
+@click.argument("name", shell_complete=account_names)
 @click.option(
     "--limit",
     type=click.IntRange(min=1),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailpost.cli.completing import account_names
 from mailpost.cli.failures import BAD_DATA, Failed
 from mailpost.cli.named import existing_account
 from mailpost.cli.office import open_office
@@ -23,7 +24,10 @@ _MAIN = "(main)"
 @click.group()
 @config_option
 def maildrop() -> None:
-    """Look at maildrops; lock one, so that nobody collects from it or hands letters in."""
+    """Look at maildrops, and lock them.
+
+    Nobody collects from a maildrop that is locked, nor hands letters in; letters for it still come.
+    """
 
 
 @maildrop.command(
@@ -65,7 +69,7 @@ Examples:
   mailpost maildrop show alice
   mailpost maildrop show alice --json""",
 )
-@click.argument("name")
+@click.argument("name", shell_complete=account_names)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @config_option
 def show_(name: str, *, as_json: bool) -> None:
@@ -104,7 +108,7 @@ Examples:
   mailpost maildrop lock alice
   mailpost maildrop lock alice --reason 'ask the desk for a new password'"""
 )
-@click.argument("name")
+@click.argument("name", shell_complete=account_names)
 @click.option("--reason", default="", help="A few words, told to whoever logs in.")
 @config_option
 def lock(name: str, reason: str) -> None:
@@ -129,7 +133,7 @@ def lock(name: str, reason: str) -> None:
 Examples:
   mailpost maildrop unlock alice"""
 )
-@click.argument("name")
+@click.argument("name", shell_complete=account_names)
 @config_option
 def unlock(name: str) -> None:
     """Let NAME collect and hand letters in again."""

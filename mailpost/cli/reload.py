@@ -16,11 +16,11 @@ Examples:
 )
 @config_option
 def reload() -> None:
-    """Have the running office read its certificates again, as SIGHUP does.
+    """Have the running office read its certificates again.
 
-    An office of several workers reads its whole configuration again, and refuses nobody meanwhile.
-    What was read is told, or what is wrong with it; what is wrong is not taken, and the office goes
-    on as before.
+    SIGHUP does the same. An office of several workers reads its whole configuration again, and refuses
+    nobody meanwhile. What was read is told, or what is wrong with it; what is wrong is not taken, and the
+    office goes on as before.
     """
     from mailpost import control_client  # noqa: PLC0415 - --help does not need it
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailpost.cli.completing import account_names
 from mailpost.cli.failures import BAD_CONFIG, CANNOT_CREATE, Failed
 from mailpost.cli.named import existing_account
 from mailpost.cli.office import open_office, read_config, this_program
@@ -29,7 +30,7 @@ Examples:
   mailpost settings --json
   mailpost settings --write public"""
 )
-@click.argument("user", required=False)
+@click.argument("user", required=False, shell_complete=account_names)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.option(
     "--write",

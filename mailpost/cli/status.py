@@ -30,8 +30,9 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @config_option
 def status(*, as_json: bool) -> None:
-    """Tell whether the office runs, who is there, and how large the store is.
+    """Tell whether the office runs, and how it fares.
 
+    Who is connected, how many letters came and went, how large the store is, how old the certificates are.
     The exit status is 69 where no office runs; what is in the store is told all the same.
     """
     from mailpost import control_client  # noqa: PLC0415 - --help does not need it

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailpost.cli.completing import account_names
 from mailpost.cli.letters import since, words
 from mailpost.cli.named import existing_account
 from mailpost.cli.office import open_office
@@ -26,7 +27,7 @@ Examples:
   mailpost undelete alice --since 2d
   mailpost undelete alice --json"""
 )
-@click.argument("name")
+@click.argument("name", shell_complete=account_names)
 @click.option(
     "--since",
     "gone_since",

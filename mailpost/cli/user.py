@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailpost.cli.completing import account_names
 from mailpost.cli.failures import BAD_DATA, WRONG_USAGE, Failed
 from mailpost.cli.named import checked_name, existing_account
 from mailpost.cli.office import open_office
@@ -119,7 +120,7 @@ Examples:
   printf '%s\\n' 'a longer secret' | mailpost user passwd alice --password-stdin
   mailpost user passwd alice --readable"""
 )
-@click.argument("name")
+@click.argument("name", shell_complete=account_names)
 @password_stdin
 @click.option(
     "--readable",
@@ -142,7 +143,7 @@ Examples:
   mailpost user remove alice
   mailpost user remove alice --yes"""
 )
-@click.argument("name")
+@click.argument("name", shell_complete=account_names)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @config_option
 def remove(name: str, yes: bool) -> None:  # noqa: FBT001 - click's flag

@@ -51,3 +51,9 @@ DIGESTS = (
     "SELECT l.letter, l.trace, l.octets, l.parcel, l.digest, b.octets FROM letter l"
     " LEFT JOIN body b ON b.letter = l.letter WHERE l.letter > ? ORDER BY l.letter LIMIT ?"
 )
+
+# Completing -----------------------------------------------------------------------------------------
+NAMES = (
+    "SELECT name, '' FROM account UNION ALL"
+    " SELECT a.name, d.name FROM account a JOIN device d ON d.account = a.account ORDER BY 1, 2"
+)
