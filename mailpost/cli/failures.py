@@ -56,8 +56,9 @@ class Failed(click.ClickException):
 
 def statuses() -> str:
     """All exit statuses with what they mean, as the help has them."""
-    told = ", ".join(f"{status} {words}" for status, words in STATUSES.items())
-    return textwrap.fill(f"Exit status: {told}.", 78)
+    # A number stays beside its words.
+    told = ", ".join(f"{status}\N{NO-BREAK SPACE}{words}" for status, words in STATUSES.items())
+    return textwrap.fill(f"Exit status: {told}.", 78).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def explain(error: Exception) -> Failed | None:
