@@ -30,6 +30,7 @@ from mailpost.wire.maildrop import Listing, MarkedMaildrop
 from mailpost.wire.pop3_events import LetterAsked, TLSAsked, UpdateAsked
 from mailpost.wire.reply import Response
 from mailpost.wire.sasl_events import KeysAsked, TokenOffered
+from mailpost.wire.saslprep import Prohibited, saslprep
 from mailpost.wire.session import printable, printable_utf8
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class POP3Server(CollectingSession):
             return self._pass(argument)
         if verb == b"AUTH" and argument:
             return self._auth(argument)
-        if not printable(line) and not (self.utf8 and verb == b"USER" and printable_utf8(line)):
+        if not printable(line) and not (verb in _NAMING and printable_utf8(line)):
             return self._wrong(reply.POP_BAD_OCTETS)
         argument = argument.strip(b" ")
         if anywhere := self.anywhere_verbs.get(verb):
@@ -196,7 +197,10 @@ class POP3Server(CollectingSession):
             return self._wrong(reply.POP_NEEDS_TLS)
         if not name:
             return self._wrong(reply.POP_NEEDS_NAME)
-        self.name = name.decode()
+        prepared = _prepared(name.decode())
+        if not prepared:
+            return self._wrong(reply.POP_BAD_OCTETS)
+        self.name = prepared
         return self._respond(reply.POP_NAME_TAKEN_DOWN)
 
     def _pass(self, password: bytes) -> Event | None:
@@ -213,7 +217,8 @@ class POP3Server(CollectingSession):
             return self._wrong(reply.POP_UNKNOWN_COMMAND)
         if self._maildrop is not None:
             return self._wrong(reply.POP_ALREADY_IN)
-        name, _, digest = argument.decode().rpartition(" ")
+        said, _, digest = argument.decode().rpartition(" ")
+        name = _prepared(said)
         if not name or not _DIGEST.fullmatch(digest):
             return self._wrong(reply.POP_NEEDS_DIGEST)
         return DigestOffered(name, self._timestamp, digest.lower())
@@ -272,6 +277,18 @@ class POP3Server(CollectingSession):
         b"UTF8": _utf8,
         b"LANG": _lang,
     }
+
+
+_NAMING = (b"USER", b"APOP")
+"""Commands that may have UTF-8 in them, whether UTF8 was said or not (RFC 6856 §2.2)."""
+
+
+def _prepared(name: str) -> str:
+    """A name in the form that is its only one; ``""`` where it can be none (RFC 6856 §2.2)."""
+    try:
+        return name if name.isascii() else saslprep(name)
+    except Prohibited:
+        return ""
 
 
 _TROUBLES = {

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Self
 
 import pytest
 
+from mailpost.wire.downgrade import downgraded
+
 from .dialogue import POP3, SMTP, Dialogue
 from .maildrop import collect, only_letter
 from .office import attempts
 
 if TYPE_CHECKING:
+    from .authority import CertifiedOffice
     from .office import Office
 
 MIB = 1024 * 1024
@@ -246,23 +250,59 @@ def test_500_connections_that_drip(office: Office) -> None:
         assert [drip.line() for drip in drips] == [b"250 2.0.0 ok"] * 500
 
 
+def test_a_tls_hello_that_never_comes(certified: CertifiedOffice) -> None:
+    """300 peers who begin TLS and say nothing, or one octet: others are served, with TLS as without."""
+    with contextlib.ExitStack() as doors, Meanwhile(certified) as others:
+        for port in (certified.submissions, certified.pop3s):
+            silent = [doors.enter_context(Dialogue(port)) for _ in range(100)]
+            for one in silent[::2]:
+                one.send(b"\x16")
+        for _ in range(100):
+            peer = doors.enter_context(SMTP(certified.starttls))
+            assert peer.ask(b"STARTTLS").startswith(b"220")
+        others.go_round()
+        with (
+            socket.create_connection(("127.0.0.1", certified.pop3s), Meanwhile.SECONDS) as door,
+            certified.context.wrap_socket(door, server_hostname="127.0.0.1") as encrypted,
+        ):
+            assert encrypted.recv(3) == b"+OK"
+        others.go_round()
+
+
 NESTED = b"".join(
     b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n" % (n, n) for n in range(10_000)
 )
 
 
+NESTED_UTF8 = NESTED.replace(b"\r\n\r\n", "\r\nContent-Description: ö\r\n\r\n".encode())
+
+
 @pytest.mark.parametrize(
     "body",
-    [b"X-Line: one of many\r\n" * 500_000 + b"\r\nend\r\n", NESTED + b"\r\nend\r\n"],
-    ids=["500,000 header lines", "10,000 nested parts"],
+    [
+        b"X-Line: one of many\r\n" * 500_000 + b"\r\nend\r\n",
+        NESTED + b"\r\nend\r\n",
+        "X-Line: one of mäny\r\n".encode() * 50_000 + b"\r\nend\r\n",
+        NESTED_UTF8 + b"\r\nend\r\n",
+    ],
+    ids=[
+        "500,000 header lines",
+        "10,000 nested parts",
+        "50,000 header lines with UTF-8",
+        "10,000 nested parts with UTF-8",
+    ],
 )
 def test_a_letter_that_would_tire_a_parser(office: Office, body: bytes) -> None:
     """It is kept as it came and collected as it was kept, by TOP as well; nobody else waits."""
+    plain = downgraded(body)
     user = office.newcomer()
     with Meanwhile(office):
         with SMTP(office.smtp) as sender:
             assert sender.deliver(body, user).startswith(b"250")
         with POP3(office.pop3, user) as collector:
-            assert collector.retrieve(1).endswith(body)
+            ((_, size),) = collector.listing("LIST")
+            letter = collector.retrieve(1)
+            assert letter.endswith(plain)
+            assert len(letter) == int(size)
             collector.ok("TOP 1 0")
             assert len(collector.lines()) > 3

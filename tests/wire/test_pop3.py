@@ -273,6 +273,24 @@ def test_a_password_is_never_shown() -> None:
     assert not any("sesame" in line for line in lines)
 
 
+@pytest.mark.parametrize("utf8", [b"", b"UTF8\r\n"])
+def test_names_in_utf8(utf8: bytes) -> None:
+    """Before UTF8 and after it a name is what SASLprep makes of it (RFC 6856 §2.2)."""
+    for said, name in [
+        ("\uff41lice", "alice"),
+        ("A\u2168", "AIX"),
+        ("j\u00f6rg", "j\u00f6rg"),
+    ]:
+        engine = session()
+        engine.receive(utf8 + f"USER {said}\r\nPASS x\r\n".encode())
+        assert engine.next_event() == LoginOffered(name, b"x")
+    for said in ("\ue000", "\u00ad", "a\u200f"):
+        engine = session()
+        engine.receive(utf8 + f"USER {said}\r\nPASS x\r\n".encode())
+        assert engine.next_event() is None
+        assert engine.take_output().count(b"-ERR") == 2
+
+
 def test_a_letter_that_fails() -> None:
     """A letter that cannot be read is -ERR, and the session lives; a TOP is forgotten with it."""
     engine = admitted()
