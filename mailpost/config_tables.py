@@ -16,10 +16,12 @@ from mailpost import endpoint
 from mailpost.config_values import (  # noqa: TC001 - pydantic reads them
     Domain,
     File,
+    Kept,
     KeyFile,
     Network,
     Octets,
 )
+from mailpost.retention import NEVER
 
 BACKLOG = 1024  # connections that may wait to be accepted
 
@@ -81,6 +83,9 @@ class Keeping(Table):
     """How long letters are kept."""
 
     bin: int = Field(default=7, ge=0, le=36_500, description="days, from 0 to 36500")
+    retention: Kept = Field(
+        default=NEVER, description='"never", or days such as "30d" or "30d after collected"'
+    )
     quota: Octets = Field(
         default=0, ge=0, le=1 << 60, description='a size, such as "2G"; "0" for none'
     )

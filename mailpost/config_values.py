@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from mailpost.endpoint import parse
+from mailpost.retention import Retention
 
 if TYPE_CHECKING:
     from pydantic import ValidationInfo
@@ -102,6 +103,15 @@ def network(value: object) -> IPv4Network | IPv6Network:
         tell(f'"{value}" is an address within a network; did you mean {meant}?')
 
 
+def retention(value: object) -> Retention:
+    """Read ``"never"``, ``"30d"`` or ``"30d after collected"``."""
+    if isinstance(value, Retention):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(value)  # noqa: TRY004 - pydantic takes no other
+    return Retention.read(value)
+
+
 def beside(value: object, info: ValidationInfo) -> Path:
     """Put a file beside the configuration, where it has no whole path."""
     if isinstance(value, Path):
@@ -119,6 +129,7 @@ def key_beside(value: object, info: ValidationInfo) -> Path:
 
 Domain = Annotated[str, AfterValidator(domain_name)]
 Octets = Annotated[int, BeforeValidator(octets)]
+Kept = Annotated[Retention, PlainValidator(retention)]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(network)]
 File = Annotated[Path, PlainValidator(beside)]
 KeyFile = Annotated[Path, PlainValidator(key_beside)]

@@ -143,8 +143,12 @@ class IDowngrading(ISnapshot):
 class IRemembering(ISnapshot):
     """An open maildrop that keeps in mind which of its letters were collected, and when.
 
-    A snapshot that does not provide it is not told.
+    A snapshot that does not provide it is not told, and keeps its letters until they are deleted.
     """
+
+    days: int = Attribute(
+        """For how many days letters are kept at least, whoever has collected them; 0: for ever."""
+    )
 
     def given(marks: bytearray) -> None:
         """These letters were given whole, whatever was let go of; told once, before :meth:`close`.

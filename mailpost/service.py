@@ -134,6 +134,7 @@ class PostOffice(Service):
             lapse=config.office.device_lapse * DAY,
             bin_keeps=config.keeping.bin * DAY,
             quota=config.keeping.quota,
+            retention=config.keeping.retention,
         )
         store.warnings.write = Notices(config.office.hostname, config.office.domains[0]).filling
         store.start()
@@ -205,7 +206,7 @@ class PostOffice(Service):
         """The room that speaks a protocol."""
         config = self._config
         if protocol == "pop3":
-            return POP3Factory(
+            collecting = POP3Factory(
                 config.office.hostname,
                 portal,
                 self._reactor,
@@ -215,6 +216,8 @@ class PostOffice(Service):
                 config.limits.login_delay,
                 apop=config.office.apop,
             )
+            collecting.expire = store.expiry.announced
+            return collecting
         settings = Settings(
             hostname=config.office.hostname,
             max_octets=config.office.max_letter_size,

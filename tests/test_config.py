@@ -150,6 +150,14 @@ def test_nothing_changes_later():
         ("[office]", "[office]\nmax_letter_size = 1", "office.max_letter_size: expected a size of"),
         ("[office]", "[limits]\nsmtp_idle = 1.5\n[office]", "limits.smtp_idle: expected seconds"),
         ("[office]", "limits = 3\n[office]", "limits: expected a table [limits]; got 3"),
+        ("[office]", "[keeping]\nbin = -1\n[office]", "keeping.bin: expected days, from 0 to"),
+        ("[office]", '[keeping]\nquota = "2 GB"\n[office]', "keeping.quota: expected a size, such"),
+        (
+            "[office]",
+            '[keeping]\nretention = "0d"\n[office]',
+            'keeping.retention: expected "never"',
+        ),
+        ("[office]", "[keeping]\nretention = 30\n[office]", 'keeping.retention: expected "never"'),
         ("[office]", "[ofice]\n[office]", "ofice: unknown key; did you mean office?"),
         (
             "[office]",

@@ -193,7 +193,7 @@ def test_every_block_is_tested_here() -> None:
         "Several devices": 4,
         "Addresses": 4,
         "Moving in": 2,
-        "Keeping": 2,
+        "Keeping": 3,
         "Backup": 3,
         "For teachers": 2,
         "For developers who test an application's mail": 1,
@@ -290,6 +290,9 @@ def test_keeping(with_alice: Newcomer) -> None:
     assert len(with_alice.collect()) == 1
     assert "nothing of alice's" in with_alice.run(undelete)
     quota, listing = commands(blocks("Keeping")[1])
+    what_would_go, retention = commands(blocks("Keeping")[2])
+    assert "0 letters of alice would be removed" in with_alice.run(what_would_go)
+    assert "30 days after all have collected" in with_alice.run(retention)
     with_alice.run(quota)
     assert re.search(r"^alice +1 +\d+ +\d+ +2147483648 ", with_alice.run(listing), re.MULTILINE)
 

@@ -30,6 +30,7 @@ _COMMANDS = (
     "maildrop",
     "letter",
     "undelete",
+    "expire",
     "ban",
     "serve",
     "status",

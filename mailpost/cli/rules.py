@@ -1,4 +1,4 @@
-"""``mailpost user set``: how much an account may hold."""
+"""``mailpost user set``: how much an account may hold, and for how long its letters are kept."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mailpost.cli.named import existing_account
 from mailpost.cli.office import open_office
 from mailpost.cli.options import config_option
 from mailpost.cli.table import size
+from mailpost.retention import Retention
 
 if TYPE_CHECKING:
     from mailpost.config import Config
@@ -34,13 +35,25 @@ def _octets(
     return read
 
 
+def read_retention(
+    _ctx: click.Context, _parameter: click.Parameter, value: str | None
+) -> Retention | str | None:
+    """``30d``; ``default`` and nothing stay as they are."""
+    if value is None or value == DEFAULT:
+        return value
+    try:
+        return Retention.read(value)
+    except ValueError:
+        raise click.BadParameter("never, 30d, '30d after collected', or default") from None
+
+
 @click.command(
     "set",
     epilog="""\b
 Examples:
   mailpost user set alice --quota 2G
-  mailpost user set alice --quota 0
-  mailpost user set alice --quota default""",
+  mailpost user set alice --retention '30d after collected'
+  mailpost user set alice --quota 0 --retention default""",
 )
 @click.argument("name")
 @click.option(
@@ -49,30 +62,51 @@ Examples:
     callback=_octets,
     help="How much the maildrop may hold; 0: any amount; default: what keeping.quota says.",
 )
+@click.option(
+    "--retention",
+    metavar="never|30d|default",
+    callback=read_retention,
+    help="When letters go by themselves; default: when keeping.retention says.",
+)
 @config_option
-def set_(name: str, quota: int | str | None) -> None:
+def set_(name: str, quota: int | str | None, retention: Retention | str | None) -> None:
     """Set what holds of NAME's maildrop alone; a running office goes by it within a second.
 
     When the maildrop is full, letters for it are put off (452), and their senders try again for some days.
     Each letter counts once, however many devices are to have it; what lies in the bin does not count. NAME
     gets a letter when the maildrop is 80 per cent full, and again at 95.
+
+    Letters go by themselves so many days after they came, or, with "30d after collected", after every device
+    that is in use has fetched them. They wait in the bin then. To see what would go: mailpost expire NAME
+    --retention 30d --dry-run.
     """
-    if quota is None:
-        raise Failed(WRONG_USAGE, "nothing to set: say --quota")
+    if quota is None and retention is None:
+        raise Failed(WRONG_USAGE, "nothing to set: say --quota or --retention")
     with open_office() as (config, store):
         account = existing_account(name, store)
-        store.keeping.set_quota(account, None if isinstance(quota, str) else quota)
+        if quota is not None:
+            store.keeping.set_quota(account, None if isinstance(quota, str) else quota)
+        if retention is not None:
+            kept = None if isinstance(retention, str) else retention
+            store.keeping.set_retention(account, kept)
         rules = rules_of(account, store, config)
-    assert rules.quota is not None
-    most = size(rules.quota) if rules.quota else "any amount"
-    click.echo(f"{account.name} may hold {most}; there {_is(rules.held)} now")
+    if quota is not None:
+        most = size(rules.quota) if rules.quota else "any amount"
+        held = f"is {size(rules.held)}" if rules.held else "is nothing"
+        click.echo(f"{account.name} may hold {most}; there {held} now")
+    if retention is not None:
+        click.echo(f"letters of {account.name} go {when(rules.retention)}")
 
 
 def rules_of(account: Account, store: Store, config: Config) -> Rules:
     """What holds of an account."""
     (rules,) = [one for one in store.keeping.all() if one.account == account.name]
-    return rules.filled(config.keeping.quota)
+    return rules.filled(config.keeping)
 
 
-def _is(held: int) -> str:
-    return f"is {size(held)}" if held else "is nothing"
+def when(retention: Retention | None) -> str:
+    """Say when letters go."""
+    if not retention or not retention.days:
+        return "when they are deleted, and never by themselves"
+    days = "1 day" if retention.days == 1 else f"{retention.days} days"
+    return f"{days} after {'all have collected them' if retention.collected else 'they came'}"

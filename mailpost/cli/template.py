@@ -57,6 +57,12 @@ store = {store}
 # is short (disk_reserve) the bin is emptied earlier. 0: what is deleted is gone at once.
 # bin = 7
 
+# When letters go by themselves, into the bin: "never"; "30d", so many days after they came; or
+# "30d after collected", after all of an account's devices have fetched them. POP3 announces it (EXPIRE).
+# What would go: mailpost expire --retention 30d --dry-run
+# For one account alone: mailpost user set NAME --retention 30d
+# retention = "never"
+
 # How much a maildrop may hold, such as "2G"; "0": as much as there is room for. An account may have a quota
 # of its own: mailpost user set NAME --quota 500M. When it is full, letters are put off (452); at 80 and at
 # 95 per cent its owner gets a letter about it.

@@ -29,7 +29,7 @@ password_stdin = click.option(
 @click.group()
 @config_option
 def user() -> None:
-    """Add, list and remove accounts, change passwords, and set how much an account may hold."""
+    """Add, list and remove accounts, change passwords, and set what is kept for how long."""
 
 
 user.add_command(set_)
@@ -94,7 +94,7 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - click's flag
     """
     with open_office() as (config, store):
         found = store.accounts.all()
-        rules = {one.account: one.filled(config.keeping.quota) for one in store.keeping.all()}
+        rules = {one.account: one.filled(config.keeping) for one in store.keeping.all()}
     everyone = [(one, rules[one.account.name]) for one in found if one.account.name in rules]
     if as_json:
         rows = [
@@ -104,6 +104,7 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - click's flag
                 "octets": one.octets,
                 "held": held.held,
                 "quota": held.quota or None,
+                "retention": str(held.retention),
                 "password": one.account.password is not None,
             }
             for one, held in everyone
@@ -221,7 +222,7 @@ def _new_password(
 
 def _print(everyone: list[tuple[Listed, Rules]]) -> None:
     show(
-        ("name", "letters", "octets", "held", "quota", "password"),
+        ("name", "letters", "octets", "held", "quota", "kept for", "password"),
         [
             (
                 one.account.name,
@@ -229,6 +230,7 @@ def _print(everyone: list[tuple[Listed, Rules]]) -> None:
                 one.octets,
                 held.held,
                 held.quota or None,
+                str(held.retention),
                 "yes" if one.account.password else "none",
             )
             for one, held in everyone

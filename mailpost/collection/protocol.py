@@ -26,7 +26,7 @@ from mailpost.wire.pop3_events import LetterAsked, TLSAsked, UpdateAsked
 from mailpost.wire.sasl_events import KeysAsked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from twisted.cred.portal import Portal
     from twisted.internet.interfaces import IReactorTime
@@ -161,7 +161,8 @@ class POP3Connection(Connection):
             if not self.session.utf8 and IDowngrading.providedBy(snapshot):
                 snapshot.downgrade()  # RFC 6856 §2
             self.snapshot = snapshot
-            self.session.admit(snapshot, name)
+            days = snapshot.days if IRemembering.providedBy(snapshot) else 0
+            self.session.admit(snapshot, name, days)
         else:
             end = self.session.refuse(answer)
             if end is not None:
@@ -259,12 +260,17 @@ class POP3Connection(Connection):
             self.snapshot = None
 
 
+def _never() -> str:
+    return "NEVER"
+
+
 class POP3Factory(ConnectionFactory):
     """A listener for POP3 behind a Portal.
 
     :param portal: its realm gives :class:`~mailpost.interfaces.IMaildrop`, or the
         ``twisted.mail.pop3.IMailbox`` that a realm written for Twisted's own POP3 server gives.
     :param login_delay: seconds between two logins to the same maildrop (RFC 2449 §6.5); 0: none.
+    :ivar expire: tells for how long letters are kept at least, as CAPA has it before login (RFC 2449 §6.7).
     :param apop: whether APOP is offered; a few accounts have a secret for it (RFC 1939 §7).
     """
 
@@ -282,6 +288,7 @@ class POP3Factory(ConnectionFactory):
     ) -> None:
         super().__init__(clock, limits or ConnectionLimits(), idle_seconds)
         self._hostname = hostname
+        self.expire: Callable[[], str] = _never
         self.entrance = Entrance(portal, clock)
         self._apop = apop
         self.delay = LoginDelay(login_delay, clock)
@@ -291,7 +298,12 @@ class POP3Factory(ConnectionFactory):
         """A new connection with a new session."""
         access = self.security.access_from(peer, self.entrance.checks, self.entrance.told)
         session = POP3Server(
-            self._hostname, self._max_errors, access, self.delay.seconds, self._timestamp()
+            self._hostname,
+            self._max_errors,
+            access,
+            self.delay.seconds,
+            self._timestamp(),
+            self.expire(),
         )
         return POP3Connection(session, peer)
 

@@ -1,16 +1,18 @@
-"""What is set for a maildrop: how much it may hold.
+"""What is set for a maildrop: how much it may hold, and for how long its letters are kept.
 
 What is not set for it is as the office's configuration says.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import evolve, frozen
 
+from mailpost.retention import Retention
 from mailpost.store import sql_bans, sql_keeping
 from mailpost.store.errors import NoSuchName
+from mailpost.store.expiring import Expire, Overdue, overdue
 from mailpost.store.quotas import KEPT
 from mailpost.store.writer import Operation
 
@@ -18,10 +20,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import apsw
+    from twisted.internet.interfaces import IReactorTime
 
     from mailpost.store.accounts import Account
     from mailpost.store.ledger import Ledger
     from mailpost.store.readers import Readers
+
+SLICE = 128  # letters that go in one transaction
+
+
+class OfficeRules(Protocol):
+    """What the office's configuration says."""
+
+    @property
+    def quota(self) -> int:
+        """Octets that a maildrop may hold; 0: any number."""
+
+    @property
+    def retention(self) -> Retention:
+        """For how long letters are kept."""
 
 
 @frozen
@@ -30,30 +47,42 @@ class Rules:
 
     :ivar held: octets in it.
     :ivar quota: octets that it may hold; 0: any number; None: as the office has it.
+    :ivar retention: for how long its letters are kept; None: likewise.
     """
 
     account: str
     maildrop: int
     held: int
     quota: int | None
+    retention: Retention | None
 
-    def filled(self, quota: int) -> Rules:
+    def filled(self, office: OfficeRules) -> Rules:
         """The same, with the office's own where nothing is set."""
-        return evolve(self, quota=quota if self.quota is None else self.quota)
+        return evolve(
+            self,
+            quota=office.quota if self.quota is None else self.quota,
+            retention=office.retention if self.retention is None else self.retention,
+        )
 
 
 def list_rules(db: apsw.Connection) -> list[Rules]:
     """Of every account, by name."""
     rows: list[Any] = db.execute(sql_keeping.RULES).fetchall()
-    return [Rules(*row) for row in rows]
+    return [
+        Rules(
+            name, maildrop, held, quota, None if days is None else Retention(days, bool(collected))
+        )
+        for name, maildrop, held, quota, days, collected in rows
+    ]
 
 
 class Keeping:
     """What is set, for the command line; everything here blocks."""
 
-    def __init__(self, readers: Readers, ledger: Ledger) -> None:
+    def __init__(self, readers: Readers, ledger: Ledger, clock: IReactorTime) -> None:
         self._readers = readers
         self._ledger = ledger
+        self._clock = clock
 
     def all(self) -> list[Rules]:
         """What is set for every account, by name."""
@@ -65,6 +94,33 @@ class Keeping:
         :raises NoSuchName: the account has been removed.
         """
         self._ledger.run(SetRule(account, sql_keeping.SET_QUOTA, (quota,)))
+
+    def set_retention(self, account: Account, retention: Retention | None) -> None:
+        """Keep letters for so long; None: as the office has it.
+
+        :raises NoSuchName: the account has been removed.
+        """
+        values = (None, None) if retention is None else (retention.days, retention.collected)
+        self._ledger.run(SetRule(account, sql_keeping.SET_RETENTION, values))
+
+    def overdue(self, account: Account, retention: Retention) -> list[Overdue]:
+        """Which letters of an account a retention would not keep now."""
+        now = int(self._clock.seconds())
+        return self._readers.call(overdue, account.maildrop, retention, now)
+
+    def expire(self, account: Account, retention: Retention) -> int:
+        """Move what a retention does not keep into the bin; how many letters those were.
+
+        In slices. What a session has listed it can go on fetching from there. Where the office has no bin, it
+        empties this one when it looks for litter the next time.
+        """
+        now = int(self._clock.seconds())
+        count = 0
+        while True:
+            taken = self._ledger.run(Expire(account.maildrop, retention, now, SLICE, now))
+            count += taken.letters
+            if taken.letters < SLICE:
+                return count
 
 
 class SetRule(Operation[None]):

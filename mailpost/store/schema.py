@@ -185,5 +185,12 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE maildrop ADD COLUMN warned SMALLINT NOT NULL DEFAULT 0",
         "CREATE INDEX maildrop_quota ON maildrop (quota) WHERE quota IS NOT NULL",
     ),
+    (
+        # retention: days that letters are kept, 0: for ever, NULL: as the office's configuration says.
+        # collected: whether they count from when all have collected a letter.
+        "ALTER TABLE maildrop ADD COLUMN retention BIGINT",
+        "ALTER TABLE maildrop ADD COLUMN collected SMALLINT",
+        "CREATE INDEX maildrop_retention ON maildrop (retention) WHERE retention IS NOT NULL",
+    ),
 )
 VERSION = len(STEPS)

@@ -44,6 +44,7 @@ class Room:
 
     :ivar finder: a connection for short looks in the reactor's own thread.
     :ivar let_go: told the maildrop, after letters were let go of.
+    :ivar keeps: for how many days a maildrop keeps its letters at least; 0: for ever.
     """
 
     __slots__ = (
@@ -51,6 +52,7 @@ class Room:
         "epoch",
         "finder",
         "in_thread",
+        "keeps",
         "ledger",
         "let_go",
         "locks",
@@ -70,6 +72,7 @@ class Room:
         parcels: Parcels,
         in_thread: Callable[..., Deferred[Any]],
         let_go: Callable[[int], None],
+        keeps: Callable[[int], int],
     ) -> None:
         self.clock = clock
         self.epoch = epoch.encode("ascii")
@@ -80,6 +83,7 @@ class Room:
         self.parcels = parcels
         self.in_thread = in_thread
         self.let_go = let_go
+        self.keeps = keeps
 
 
 @implementer(IDowngrading, IRemembering)
@@ -187,6 +191,11 @@ class Snapshot:
             self._room.let_go(self._maildrop)
 
         return going.addCallback(gone)
+
+    @property
+    def days(self) -> int:
+        """For how many days letters are kept at least."""
+        return self._room.keeps(self._maildrop)
 
     def given(self, marks: bytearray) -> None:
         """These letters were given whole."""

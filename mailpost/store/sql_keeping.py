@@ -76,7 +76,7 @@ HEAD = (
 ANY_QUOTA = "SELECT EXISTS (SELECT 1 FROM maildrop WHERE quota > 0)"
 SET_QUOTA = "UPDATE maildrop SET quota = ? WHERE maildrop = ?"
 RULES = (
-    "SELECT a.name, m.maildrop, m.octets, m.quota FROM account a"
+    "SELECT a.name, m.maildrop, m.octets, m.quota, m.retention, m.collected FROM account a"
     " JOIN maildrop m ON m.maildrop = a.maildrop ORDER BY a.name"
 )
 # Maildrops that may be so full that their owners are to be told, and those whose owners were told.
@@ -87,3 +87,27 @@ FILLING = (
 )
 WARN = "UPDATE maildrop SET warned = ? WHERE maildrop = ? AND warned < ? AND closed = 0"
 CALM = "UPDATE maildrop SET warned = ? WHERE maildrop = ? AND warned > ?"
+
+# Retention --------------------------------------------------------------------------------------------
+SET_RETENTION = "UPDATE maildrop SET retention = ?, collected = ? WHERE maildrop = ?"
+RETENTIONS = "SELECT maildrop, retention, collected FROM maildrop WHERE closed = 0"
+DAYS_SET = "SELECT DISTINCT retention FROM maildrop WHERE retention IS NOT NULL"
+DAYS_OF = "SELECT retention FROM maildrop WHERE maildrop = ?"
+ARRIVED_BEFORE = (
+    "SELECT json_group_array(json_array(number, letter, octets, arrived)) FROM"
+    " (SELECT number, letter, octets, arrived FROM entry WHERE maildrop = ? AND arrived < ?"
+    " ORDER BY number LIMIT ?)"
+)
+# (maildrop, before, before, limit): each view that holds letters had it before, or has let go of it.
+COLLECTED_BEFORE = (
+    "SELECT json_group_array(json_array(number, letter, octets, arrived)) FROM"
+    " (SELECT e.number, e.letter, e.octets, e.arrived FROM entry e"
+    " WHERE e.maildrop = ? AND e.arrived < ? AND NOT EXISTS"
+    " (SELECT 1 FROM view v WHERE v.maildrop = e.maildrop"
+    " AND v.living = (SELECT max(w.living) FROM view w WHERE w.maildrop = v.maildrop)"
+    " AND coalesce((SELECT CASE WHEN f.first <= e.number THEN f.at END FROM fetched f"
+    " WHERE f.view = v.view AND f.last >= e.number ORDER BY f.last LIMIT 1),"
+    " CASE WHEN e.number <= v.floor OR EXISTS (SELECT 1 FROM exception x WHERE x.view = v.view"
+    " AND x.number = e.number) THEN 0 ELSE 9223372036854775807 END) >= ?)"
+    " ORDER BY e.number LIMIT ?)"
+)

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mailpost.retention import NEVER, Retention
 from mailpost.store.accounts import Account, Accounts
 from mailpost.store.addresses import Addresses
 from mailpost.store.backup import Manifest, back_up
@@ -26,6 +27,7 @@ from mailpost.store.checkpoints import Checkpoints
 from mailpost.store.contents import Contents
 from mailpost.store.delivery import Delivery
 from mailpost.store.devices import Devices
+from mailpost.store.expiring import Expiry
 from mailpost.store.fetched import Fetched, fetched_by
 from mailpost.store.figures import Figures, figures
 from mailpost.store.heads import head
@@ -66,6 +68,7 @@ class Store:
     :ivar warnings: tells owners that their maildrops are nearly full, once it has somebody to write that.
     :ivar keeping: what is set of how much maildrops hold, and for how long.
     :ivar bin: what was deleted and can come back.
+    :ivar expiry: for how many days letters are kept at least, as POP3 announces it.
     :ivar devices: what each account's devices are.
     :ivar delivery: takes letters in.
     :ivar bringing: takes in letters that were elsewhere before.
@@ -77,7 +80,7 @@ class Store:
     :ivar iterations: the count of SCRAM, the same for everybody and for good.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the settings of a store
         self,
         path: Path,
         *,
@@ -88,6 +91,7 @@ class Store:
         lapse: int = LAPSE,
         bin_keeps: int = BIN,
         quota: int = 0,
+        retention: Retention = NEVER,
     ) -> None:
         self._engine = engine = Engine(path)
         engine.check()
@@ -111,7 +115,7 @@ class Store:
         self.bans = KeptBans(self._finder, self.ledger, clock, self._changes)
         self.tracing = Tracing(self._readers, self._parcels, office["epoch"])
         self.locking = Locking(self._finder, self.ledger, clock)
-        self.keeping = Keeping(self._readers, self.ledger)
+        self.keeping = Keeping(self._readers, self.ledger, clock)
         self.bin = Bin(self._readers, self.ledger, clock)
         self.sweeper = Sweeper(
             clock=clock,
@@ -123,6 +127,7 @@ class Store:
             in_thread=defer_to_thread,
             lapse=lapse,
             bin_keeps=bin_keeps,
+            retention=retention,
         )
         self.delivery = Delivery(
             self.ledger,
@@ -144,6 +149,7 @@ class Store:
         self._changes.follow(KEPT, self._rules_changed)
         self.logins = Logins(self._finder, self.sweeper.search)
         self._changes.follow(REVOKED, self.logins.look)
+        self.expiry = Expiry(self._finder, retention)
         self._room = Room(
             clock=clock,
             epoch=office["epoch"],
@@ -154,10 +160,12 @@ class Store:
             parcels=self._parcels,
             in_thread=defer_to_thread,
             let_go=self._let_go,
+            keeps=self.expiry.of,
         )
 
     def _rules_changed(self) -> None:
         self.delivery.quotas.look()
+        self.expiry.look()
         self.warnings.look_soon()
 
     def _let_go(self, maildrop: int) -> None:
@@ -267,6 +275,7 @@ def open_store(  # noqa: PLR0913 - the settings of a store
     lapse: int = LAPSE,
     bin_keeps: int = BIN,
     quota: int = 0,
+    retention: Retention = NEVER,
 ) -> Store:
     """Open a store.
 
@@ -278,6 +287,7 @@ def open_store(  # noqa: PLR0913 - the settings of a store
     :param lapse: seconds unopened, after which a view holds no letters while another one does.
     :param bin_keeps: seconds that deleted letters can come back; 0: they cannot.
     :param quota: octets that a maildrop may hold which has no quota of its own; 0: any number.
+    :param retention: for how long letters are kept in a maildrop that has nothing of its own set.
     :raises StoreError: it cannot be opened; the message says what to do.
     """
     place = Path(path)
@@ -292,4 +302,5 @@ def open_store(  # noqa: PLR0913 - the settings of a store
         lapse=lapse,
         bin_keeps=bin_keeps,
         quota=quota,
+        retention=retention,
     )

@@ -4,7 +4,8 @@ A session's QUIT moves a cursor, no more; what it left below is taken away here,
 the ledger, so that no letter waits long behind one. It goes into the bin, where there is one. Then unused
 pages of the database go back to the system, except for some that the next letters will fill. What another
 process, a crash or ``mailpost user remove`` left is looked for at the start and once an hour, and so are
-views that have lapsed, bans that are over, and letters that have lain in the bin for long enough.
+views that have lapsed, bans that are over, and letters that were kept for long enough, in a maildrop or in
+the bin.
 
 While a backup is written parcels stay: it may be of a moment at which a letter named them.
 """
@@ -17,9 +18,11 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailpost.outcome import TemporaryFailure
+from mailpost.retention import NEVER, Retention
 from mailpost.store import sql
 from mailpost.store.bans import Forget
 from mailpost.store.bin import BIN
+from mailpost.store.expiring import Expire, concerned
 from mailpost.store.lapsing import LAPSE, Lapse
 from mailpost.store.locks import BACKUP
 from mailpost.store.taking import Empty, GiveBack, Take
@@ -53,6 +56,7 @@ class Sweeper:
     :param in_thread: runs a callable in some thread; a Deferred of its result.
     :param lapse: seconds unopened, after which a view lapses.
     :param bin_keeps: seconds that a letter stays in the bin; 0: there is no bin.
+    :param retention: what holds of maildrops for which nothing is set.
     """
 
     log = Logger()
@@ -69,10 +73,12 @@ class Sweeper:
         in_thread: Callable[..., Deferred[Any]],
         lapse: int = LAPSE,
         bin_keeps: int = BIN,
+        retention: Retention = NEVER,
     ) -> None:
         self._clock = clock
         self._lapse = lapse
         self._bin_keeps = bin_keeps
+        self._retention = retention
         self._ledger = ledger
         self._readers = readers
         self._parcels = parcels
@@ -167,12 +173,35 @@ class Sweeper:
         believed = await self._ledger.submit(Lapse(now, self._lapse))
         await self._ledger.submit(Forget(now))
         await self._in_thread(self.remove_orphans)
+        if believed:
+            await self._expire(now)
         before = now - self._bin_keeps if self._bin_keeps else None
         if believed or before is None:
             while self._running and await self._empty(before) == SLICE:
                 await self._pause()
         self._littered.update(await self._readers.defer(_littered))
         await self._sweep()
+
+    async def _expire(self, now: int) -> None:
+        """Take out what no retention keeps any more."""
+        to_bin = now if self._bin_keeps else None
+        for maildrop, retention in await self._readers.defer(concerned, self._retention, now):
+            letters = 0
+            while self._running:
+                expiring = Expire(maildrop, retention, now, SLICE, to_bin)
+                taken = await self._ledger.submit(expiring)
+                letters += taken.letters
+                if taken.parcels:
+                    await self._in_thread(self._remove, taken.parcels)
+                if taken.letters < SLICE:
+                    break
+                await self._pause()
+            self.log.info(
+                "{letters} letters of maildrop {maildrop} were kept for long enough: {retention}",
+                letters=letters,
+                maildrop=maildrop,
+                retention=str(retention),
+            )
 
     async def _sweep(self) -> None:
         if self._late:

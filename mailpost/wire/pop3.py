@@ -53,10 +53,11 @@ class POP3Server(CollectingSession):
     :param max_errors: commands without sense, and wrong passwords, before the session is closed.
     :param login_delay: seconds between two logins, announced as LOGIN-DELAY; the shell enforces it. 0: none.
     :param timestamp: what APOP's digest is made with, unlike any other: ``<...@hostname>``; ``""``: no APOP.
+    :param expire: for how long letters are kept, before it is known whose they are (RFC 2449 §6.7).
     :ivar utf8: whether the peer takes UTF-8 (RFC 6856 §2).
     """
 
-    __slots__ = ("_hostname", "_login_delay", "_timestamp", "name", "utf8")
+    __slots__ = ("_expire", "_hostname", "_login_delay", "_timestamp", "name", "utf8")
 
     max_line = MAX_LINE
 
@@ -67,11 +68,13 @@ class POP3Server(CollectingSession):
         access: Access = Access(),  # noqa: B008 - frozen
         login_delay: int = 0,
         timestamp: str = "",
+        expire: str = "NEVER",
     ) -> None:
         super().__init__(max_errors, access)
         self._timestamp = timestamp
         self._login_delay = login_delay
         self._hostname = hostname
+        self._expire = expire
         self.utf8 = False
         self.name = ""
 
@@ -82,13 +85,15 @@ class POP3Server(CollectingSession):
         banner = f"{self._hostname} mailpost, the P.O. boxes are open {self._timestamp}"
         self._respond(Response(True, banner.rstrip()))
 
-    def admit(self, listing: Listing, name: str = "") -> None:
+    def admit(self, listing: Listing, name: str = "", days: int = 0) -> None:
         """Answer a login: it is right and the maildrop is open.
 
+        :param days: for how many its letters are kept at least; 0: for ever.
         :param name: who it is, where the office calls them by another name than they did.
         """
         self.name = self._let_in(name)
         self._maildrop = MarkedMaildrop(listing)
+        self._expire = str(days) if days else "NEVER"
         self.state = State.TRANSACTION
         self._respond(Response(True, self._maildrop.contents))
 
@@ -177,7 +182,8 @@ class POP3Server(CollectingSession):
             words.append("STLS")  # RFC 2595 §4
         if self._login_delay:
             words.append(f"LOGIN-DELAY {self._login_delay}")  # RFC 2449 §6.5
-        words += ["EXPIRE NEVER", "UTF8 USER", "LANG"]  # RFC 6856
+        words.append(f"EXPIRE {self._expire}")  # RFC 2449 §6.7
+        words += ["UTF8 USER", "LANG"]  # RFC 6856
         words.append("IMPLEMENTATION mailpost")
         return words
 

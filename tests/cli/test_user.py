@@ -175,16 +175,16 @@ def test_nobody(words):
 def test_list(cheap):
     """Everybody is listed: by name, what waits, what is held of what may be, whether there is a password."""
     user("add", "alice", "--password-stdin", input="one\n")
-    user("set", "alice", "--quota", "2K")
+    user("set", "alice", "--quota", "2K", "--retention", "30d")
     assert user("list").stdout.splitlines() == [
-        "name        letters  octets  held  quota  password",
-        "alice             0       0     0   2048  yes",
-        "postmaster        0       0     0      -  none",
+        "name        letters  octets  held  quota  kept for  password",
+        "alice             0       0     0   2048  30d       yes",
+        "postmaster        0       0     0      -  never     none",
     ]
     nothing = {"letters": 0, "octets": 0, "held": 0}
     assert json.loads(user("list", "--json").stdout) == [
-        {"name": "alice", **nothing, "quota": 2048, "password": True},
-        {"name": "postmaster", **nothing, "quota": None, "password": False},
+        {"name": "alice", **nothing, "quota": 2048, "retention": "30d", "password": True},
+        {"name": "postmaster", **nothing, "quota": None, "retention": "never", "password": False},
     ]
 
 
@@ -211,12 +211,31 @@ def test_set_quota(office, said, told):
 
 
 @pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("never", "when they are deleted, and never by themselves"),
+        ("1d", "1 day after they came"),
+        ("30d after collected", "30 days after all have collected them"),
+        ("default", "7 days after they came"),
+    ],
+)
+def test_set_retention(office, said, told):
+    """It is told in whole words; default is what the configuration says."""
+    config = office / "mailpost.toml"
+    config.write_text(config.read_text().replace("[keeping]", '[keeping]\nretention = "7d"'))
+    user("add", "alice", "--no-password")
+    answer = user("set", "alice", "--retention", said)
+    assert (answer.exit_code, answer.stdout) == (0, f"letters of alice go {told}\n")
+
+
+@pytest.mark.parametrize(
     ("words", "told"),
     [
         (("--quota", "much"), "a size such as 500M or 2G, 0 for none, or default"),
         (("--quota", "9999999T"), "a size such as 500M or 2G, 0 for none, or default"),
         (("--quota", "-1"), "a size such as 500M or 2G, 0 for none, or default"),
-        ((), "nothing to set: say --quota"),
+        (("--retention", "a month"), "never, 30d, '30d after collected', or default"),
+        ((), "nothing to set: say --quota or --retention"),
     ],
 )
 def test_set_what_cannot_be(words, told):

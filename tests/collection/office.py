@@ -10,11 +10,11 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
-from zope.interface import implementer
+from zope.interface import alsoProvides, implementer
 
 from mailpost.accounts.realm import nothing_to_do
 from mailpost.collection import POP3Factory
-from mailpost.interfaces import IMaildrop, IPieces, ISnapshot
+from mailpost.interfaces import IMaildrop, IPieces, IRemembering, ISnapshot
 from mailpost.outcome import MaildropInUse
 from tests.memory import Peer
 
@@ -69,6 +69,11 @@ class Snapshot:
         self.sizes: Sequence[int] = [len(letter) for letter in self.letters]
         self.answers: dict[int, Any] = {}
         self.closed = 0
+        self.days = 0
+        self.marks: bytearray | None = None
+        if maildrop.days is not None:
+            self.days = maildrop.days
+            alsoProvides(self, IRemembering)
 
     def uidl(self, index: int) -> bytes:
         if self.maildrop.uidl_fails is not None:
@@ -94,6 +99,9 @@ class Snapshot:
         gone = [self.letters[index] for index in indexes]
         self.maildrop.letters = [one for one in self.maildrop.letters if one not in gone]
 
+    def given(self, marks: bytearray) -> None:
+        self.marks = marks
+
     def close(self) -> None:
         self.closed += 1
         self.maildrop.locked = False
@@ -103,6 +111,7 @@ class Snapshot:
 class Maildrop:
     """A maildrop with a lock.
 
+    :ivar days: for how long it keeps letters; None: it does not know.
     :ivar opening: what to do at ``open``: a Deferred to wait for, what to raise, or None.
     """
 
@@ -113,6 +122,7 @@ class Maildrop:
         self.let_go_answer: Any = None
         self.uidl_fails: Exception | None = None
         self.asked: list[int] | None = None
+        self.days: int | None = None
         self.snapshot: Snapshot
 
     def open(self) -> Any:

@@ -6,11 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from twisted.internet.defer import Deferred
-from zope.interface import alsoProvides
 
-from mailpost.interfaces import IRemembering
-
-from .office import LETTERS, Office, Pieces
+from .office import LETTERS, LOGIN, Office, Pieces
 
 if TYPE_CHECKING:
     from tests.memory import Peer
@@ -20,6 +17,7 @@ pytestmark = pytest.mark.usefixtures("log")
 
 def remembering(office: Office) -> tuple[Peer, list[bytes | str]]:
     """A peer, and what its snapshot is told."""
+    office.maildrop.days = 0
     peer = office.peer()
     told: list[bytes | str] = []
     snapshot = office.snapshot
@@ -30,7 +28,6 @@ def remembering(office: Office) -> tuple[Peer, list[bytes | str]]:
         close()
 
     vars(snapshot).update(given=lambda marks: told.append(bytes(marks)), close=closed)
-    alsoProvides(snapshot, IRemembering)
     return peer, told
 
 
@@ -61,3 +58,23 @@ def test_nothing_was_collected() -> None:
     peer, told = remembering(office)
     peer.ask(b"STAT\r\nTOP 1 0\r\nDELE 2\r\nQUIT\r\n")
     assert told == ["closed"]
+
+
+@pytest.mark.parametrize(
+    ("announced", "days", "before", "after"),
+    [
+        ("NEVER", 0, b"EXPIRE NEVER", b"EXPIRE NEVER"),
+        ("10 USER", 30, b"EXPIRE 10 USER", b"EXPIRE 30"),
+        ("10 USER", 0, b"EXPIRE 10 USER", b"EXPIRE NEVER"),
+    ],
+)
+def test_expire(announced: str, days: int, before: bytes, after: bytes) -> None:
+    """CAPA says for how long letters are kept: whoever it is, then whose they are (RFC 2449 §6.7)."""
+    office = Office()
+    office.factory.expire = lambda: announced
+    office.maildrop.days = days
+    peer = office.peer(inside=False)
+    assert before in peer.ask(b"CAPA\r\n").split(b"\r\n")
+    peer.ask(LOGIN)
+    assert after in peer.ask(b"CAPA\r\n").split(b"\r\n")
+    assert office.snapshot.days == days

@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from mailpost.retention import NEVER, Retention
 from mailpost.store import sweeper
 from mailpost.store.lapsing import DAY
 
@@ -42,6 +43,7 @@ class Maildrop(RuleBasedStateMachine):
         self.letters = {}  # number: when it arrived
         self.bin = {}  # number: when it went there
         self.bodies = {}
+        self.retention = NEVER
         self.count = 0
         self.views = {MAIN: View(self.account.view, (), None)}
         self.open = {}  # view's name: snapshot, the numbers that it shows, whether there are other views
@@ -61,6 +63,16 @@ class Maildrop(RuleBasedStateMachine):
     def holding(self):
         views = list(self.views.values())
         return [view for view in views if view.living] or views
+
+    def expired(self, number):
+        """Whether the maildrop's retention does not keep a letter any more."""
+        before = int(self.office.clock.seconds()) - self.retention.days * DAY
+        if not self.retention.days or self.letters[number] >= before:
+            return False
+        return not self.retention.collected or all(
+            view.had.get(number, 0 if number in view.gone else before) < before
+            for view in self.holding()
+        )
 
     def swept(self):
         sweep(self.office)
@@ -182,7 +194,17 @@ class Maildrop(RuleBasedStateMachine):
         if any(view.opened >= before for view in living):
             for view in living:
                 view.living = view.opened >= before
+        for number in [number for number in self.letters if self.expired(number)]:
+            self.bin[number] = int(self.office.clock.seconds())
+            del self.letters[number]
         self.swept()
+
+    @rule(
+        retention=st.sampled_from([NEVER, Retention(2), Retention(4), Retention(2, collected=True)])
+    )
+    def keep_for(self, retention):
+        self.office.store.keeping.set_retention(self.account, retention)
+        self.retention = retention
 
     @rule()
     def many_days(self):
