@@ -29,6 +29,7 @@ class Eml:
     def __init__(self, paths: list[Path], sidecar: Sidecar | None = None) -> None:
         self._paths = paths
         self._noted = {noted.place: noted for noted in sidecar.noted} if sidecar else {}
+        self.ahead = 1
         self.count: int | None = len(paths)
         self.octets: int | None = sum(path.lstat().st_size for path in paths)
 

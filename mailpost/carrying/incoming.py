@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -78,15 +79,19 @@ class Incoming:
         :raises TemporaryFailure: the store does not take it just now.
         :raises NoSuchName: the maildrop has been removed.
         """
+        asked: deque[Letter] = deque()
         try:
             for letter in source.letters():
                 if self._is_known(letter):
                     self.outcome.there += 1
-                else:
-                    self._take(letter)
-                self._told(letter.octets)
-                if len(self._taken) >= LETTERS or self._octets >= OCTETS:
-                    self._keep()
+                    self._told(letter.octets)
+                    continue
+                letter.ask()
+                asked.append(letter)
+                if len(asked) >= source.ahead:
+                    self._take(asked.popleft())
+            while asked:
+                self._take(asked.popleft())
         finally:
             self._keep()
 
@@ -94,6 +99,12 @@ class Incoming:
         return key_of(letter.key) in self._known
 
     def _take(self, letter: Letter) -> None:
+        self._read(letter)
+        self._told(letter.octets)
+        if len(self._taken) >= LETTERS or self._octets >= OCTETS:
+            self._keep()
+
+    def _read(self, letter: Letter) -> None:
         head: list[bytes] = []
         uidl = letter.uidl if letter.uidl and UIDL.fullmatch(letter.uidl) else None
         key = key_of(letter.key)

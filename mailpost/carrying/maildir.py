@@ -60,6 +60,7 @@ class Maildir:
             for place in sorted(path.glob(".*")):
                 if is_maildir(place):
                     self._files += sorted(_scan(place), key=_order)
+        self.ahead = 1
         self.count: int | None = len(self._files)
         self.octets: int | None = sum(file.octets for file in self._files)
 

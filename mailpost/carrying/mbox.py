@@ -100,6 +100,7 @@ class Mbox:
         self._by_length = quoting == "mboxcl2"
         self._sidecar = Sidecar.of_mbox(path)
         self._file = path.open("rb", buffering=PIECE)
+        self.ahead = 1
         self.count: int | None = None
         try:
             self.octets: int | None = _whole(self._file, path)

@@ -12,6 +12,7 @@ import poplib
 import ssl
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0  # seconds without an answer
 LINE = 64 * 1024
+AHEAD = 16  # letters asked for before the first is read, where the server has PIPELINING (RFC 2449 §6.8)
 PORTS = {"pop3": 110, "pop3s": 995}
 
 
@@ -65,9 +67,9 @@ class POP3Source:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._pending = False  # an answer is not read to its end
+        self._pending = 0  # letters that were asked for and not read to their end
         try:
-            self._session = _connect(server)
+            self._session, offered = _connect(server)
         except ssl.SSLCertVerificationError as error:
             raise ServerError(_untrusted(server, error)) from error
         except (OSError, EOFError, poplib.error_proto) as error:
@@ -80,6 +82,7 @@ class POP3Source:
             raise ServerError(
                 f"{server.host} does not list its letters with unique-ids: {_said(error)}"
             ) from error
+        self.ahead = AHEAD if "PIPELINING" in offered else 1
         self.count: int | None = len(self._uidls)
         self.octets: int | None = sum(self._sizes.values())
 
@@ -94,10 +97,11 @@ class POP3Source:
                 name=f"letter {number} of {server.user} on {server.host}",
                 key=f"pop3 {server.user}@{server.host.lower()} {uidl}{again}",
                 octets=self._sizes.get(number, 0),
-                pieces=lambda number=number: crlf(self._fetch(number)),  # type: ignore[misc]
+                pieces=lambda: crlf(self._fetch()),
                 arrived=None,
                 otherwise=0,
                 uidl=uidl,
+                ask=partial(self._ask, number),
             )
 
     def close(self) -> None:
@@ -113,23 +117,29 @@ class POP3Source:
         rows = [line.decode("utf-8", "surrogateescape").split(" ") for line in lines]
         return {int(row[0]): row[1] for row in rows if len(row) > 1}
 
-    def _fetch(self, number: int) -> Iterator[bytes]:
+    def _ask(self, number: int) -> None:
+        self._pending += 1
         try:
-            yield from self._retrieve(number)
+            self._session.sock.sendall(b"RETR %d\r\n" % number)
+        except OSError as error:
+            raise SourceGone(f"{self._server.host}: {_said(error)}") from error
+
+    def _fetch(self) -> Iterator[bytes]:
+        """The answer to what was asked first."""
+        try:
+            yield from self._retrieve()
         except NotGivenError:
             raise
         except OSError as error:
             raise SourceGone(f"{self._server.host}: {_said(error)}") from error
 
-    def _retrieve(self, number: int) -> Iterator[bytes]:
+    def _retrieve(self) -> Iterator[bytes]:
         file = self._session.file
-        self._pending = True
-        self._session.sock.sendall(b"RETR %d\r\n" % number)
         said = file.readline(LINE)
         if not said.startswith(b"+OK"):
-            self._pending = not said.endswith(b"\n")
-            if not said:
+            if not said.endswith(b"\n"):
                 raise SourceGone(f"{self._server.host} has hung up")
+            self._pending -= 1
             raise NotGivenError(f"the server says {said.decode('utf-8', 'replace').strip()!r}")
         held: list[bytes] = []
         octets = 0
@@ -148,7 +158,7 @@ class POP3Source:
             if octets >= LINE:
                 yield b"".join(held)
                 held, octets = [], 0
-        self._pending = False
+        self._pending -= 1
         yield b"".join(held)
 
 
@@ -156,7 +166,8 @@ class NotGivenError(OSError):
     """The server does not give one letter."""
 
 
-def _connect(server: Server) -> poplib.POP3:
+def _connect(server: Server) -> tuple[poplib.POP3, dict[str, list[str]]]:
+    """A session that is logged in, and what is offered there."""
     session: poplib.POP3
     if server.implicit:
         session = poplib.POP3_SSL(
@@ -173,10 +184,10 @@ def _connect(server: Server) -> poplib.POP3:
             session.utf8()  # letters as they are, not as they would be for old clients (RFC 6856)
         session.user(server.user)
         session.pass_(server.password)
+        return session, _capabilities(session)
     except BaseException:
         session.close()
         raise
-    return session
 
 
 def _encrypt(

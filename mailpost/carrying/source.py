@@ -9,7 +9,7 @@ import stat
 from email.utils import mktime_tz, parsedate_tz
 from typing import TYPE_CHECKING, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -43,6 +43,7 @@ class Letter:
     :ivar otherwise: the same, where not even its header tells.
     :ivar uidl: its unique-id there, as it is; None: it has none that is known.
     :ivar sender: its reverse-path, where its source has that.
+    :ivar ask: says that its pieces will be read, before those of any letter that is asked for later.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Letter:
     otherwise: int
     uidl: str | None = None
     sender: str | None = None
+    ask: Callable[[], object] = field(default=lambda: None)
 
 
 class Source(Protocol):
@@ -60,13 +62,15 @@ class Source(Protocol):
 
     :ivar count: how many there are; None: not known before.
     :ivar octets: how long they are together; None: not known before.
+    :ivar ahead: how many letters may be asked for before the first of them is read.
     """
 
     count: int | None
     octets: int | None
+    ahead: int
 
     def letters(self) -> Iterator[Letter]:
-        """Each letter, in its order. A letter's pieces are read before the next letter is asked for.
+        """Each letter, in its order. Where ``ahead`` is 1, its pieces are read before the next letter is got.
 
         :raises SourceGone: it ends here, against expectation.
         """

@@ -138,6 +138,7 @@ class _AsOwner:
         self._owner = owner
         self.count = source.count
         self.octets = source.octets
+        self.ahead = source.ahead
 
     def letters(self) -> Iterator[Letter]:
         if self._owner is None:

@@ -34,6 +34,7 @@ class Pile:
     def __init__(self, *letters, breaks_at=None):
         self._letters = letters
         self._breaks_at = breaks_at
+        self.ahead = 1
         self.count = len(letters)
         self.octets = sum(len(letter[1]) for letter in letters)
         self.read = []
