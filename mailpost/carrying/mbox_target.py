@@ -87,6 +87,8 @@ def _left(path: Path, octets: int, known: Sidecar | None) -> tuple[list[Noted], 
     """
     if known is None:
         return [], 0
+    if not all(noted.place.isdecimal() for noted in known.noted):
+        raise SourceError(f"{known.path} is not of an mbox: choose another place")
     if known.end is not None:
         noted, end, as_it_was = known.noted, known.end, octets == known.end
     elif known.noted:

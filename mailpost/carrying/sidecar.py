@@ -76,8 +76,9 @@ class Sidecar:
         by_place: dict[str, Noted] = {}
         end: int | None = None
         for line in lines[1:-1]:  # what was broken off has no end of its line
-            if line.startswith(_END):
-                end = int(line.removeprefix(_END))
+            last = line.removeprefix(_END)
+            if last != line and last.isdecimal():
+                end = int(last)
                 continue
             end = None
             fields = line.split(" ")
