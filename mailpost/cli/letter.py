@@ -67,6 +67,8 @@ def show_(name: str, *, as_json: bool) -> None:
     For a Message-ID all headers are read through, since letters are not indexed by what is in them.
     Who has collected it is known of letters that are still there for somebody.
     """
+    from mailpost.cli.progress import progress  # noqa: F401, PLC0415 - before root becomes the owner
+
     with open_office() as (_, store):
         found: dict[str, list[tuple[Entry, list[Fetched]]]] = {}
         for entry, account in _find(name, store):

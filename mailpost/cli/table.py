@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -81,9 +82,7 @@ def columns(text: str) -> int:
     """How many columns of a terminal a text takes."""
     if text.isascii():
         return len(text)
-    from rich.cells import cell_len  # noqa: PLC0415 - few need its tables
-
-    return cell_len(text)
+    return sum(map(_wide, text))
 
 
 def cut(text: str, width: int) -> str:
@@ -127,6 +126,13 @@ def lasting(seconds: float) -> str:
 def counted(number: int, one: str, more: str | None = None) -> str:
     """Say a number with its noun: ``1 letter``, ``2 letters``."""
     return f"{number} {one if number == 1 else more or one + 's'}"
+
+
+def _wide(character: str) -> int:
+    """Columns of one character: a letter of East Asia takes two, what is set upon another none (UAX #11)."""
+    if unicodedata.category(character) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def _cell(value: object) -> str:

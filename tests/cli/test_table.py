@@ -30,6 +30,7 @@ def test_wide_characters():
     """A character that takes two columns is counted as two, also where it is cut."""
     told = table.table(("subject", "n"), [("日本", 1), ("abcd", 22)])
     assert [table.columns(line) for line in told.splitlines()] == [11, 11, 11]
+    assert table.columns("e\u0301\uff21") == 3
     assert table.cut("日本語", 5) == "日本…"
     assert table.cut("日本語", 4) == "日…"
 
