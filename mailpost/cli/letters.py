@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from mailpost.cli import headers
+
 if TYPE_CHECKING:
     from mailpost.store import Store
 
@@ -27,15 +29,9 @@ def words(store: Store, letter: int) -> Words:
 
     :param letter: its own number in the store.
     """
-    from email.parser import BytesHeaderParser  # noqa: PLC0415 - --help does not need it
-    from email.policy import default  # noqa: PLC0415
-
-    header = store.head(letter).partition(b"\r\n\r\n")[0]
-    try:
-        fields = BytesHeaderParser(policy=default).parsebytes(header + b"\r\n\r\n")
-        return Words(str(fields.get("From", "")), str(fields.get("Subject", "")))
-    except Exception:  # noqa: BLE001 - what comes from outside may be anything; the list goes on
-        return Words("", "")
+    header = headers.header_of(store.head(letter))
+    author, subject = (headers.decoded(headers.field(header, name)) for name in ("From", "Subject"))
+    return Words(author, subject)
 
 
 def since(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> int:

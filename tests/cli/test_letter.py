@@ -14,6 +14,7 @@ from mailpost import config
 from mailpost.cli import failures, headers, main
 from mailpost.cli.office import open_office
 from mailpost.envelope import Address, Copy, Envelope, Traits
+from mailpost.store.taking import Take
 from tests.store.conftest import Office, now
 
 TRACE = "00000000000000a1"
@@ -119,6 +120,7 @@ def test_for_programs(office):
         "subject": "tea at four",
         "date": "Mon, 4 May 2026 12:00:00 +0200",
         "message_id": "<tea.1@example.net>",
+        "bin": [],
     }
     assert (first["account"], first["delivered_to"]) == ("alice", "alice@example.org")
     assert first["views"] == [
@@ -245,6 +247,30 @@ def test_any_header_is_read(octets):
 def test_encoded_words(raw, text):
     """RFC 2047, and what comes close to it."""
     assert headers.decoded(raw) == text
+
+
+@pytest.mark.parametrize("name", [TRACE, "tea.1@example.net"])
+def test_what_is_in_the_bin(office, name):
+    """A letter that all have let go of is found there, beside copies that others still have."""
+    deliver(office, LETTER, "alice", "bob")
+    alice = office.accounts.find("alice")
+    office.let_go(alice, 0)
+    office.store.ledger.run(Take(alice.maildrop, 10, 1_800_000_060))
+    told = letter(name).stdout
+    assert "\nin bob's maildrop, number 1" in told
+    undelete = (
+        "in the bin, deleted 2027-01-15 08:01 UTC, out of alice's maildrop; mailpost undelete alice"
+    )
+    assert undelete in told
+    office.let_go(office.accounts.find("bob"), 0)
+    office.store.ledger.run(Take(office.accounts.find("bob").maildrop, 10, 1_800_000_060))
+    (found,) = json.loads(letter(name, "--json").stdout)
+    assert (found["copies"], found["subject"]) == ([], "tea at four")
+    assert found["bin"] == [
+        {"account": "alice", "number": 1, "deleted": "2027-01-15T08:01:00Z"},
+        {"account": "bob", "number": 1, "deleted": "2027-01-15T08:01:00Z"},
+    ]
+    assert "received" not in letter(name).stdout
 
 
 def test_a_progress_bar_is_for_terminals(office):
