@@ -13,6 +13,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from attrs import evolve
 from click.testing import CliRunner
 from twisted.names import dns as wire
 
@@ -614,6 +615,27 @@ def test_nothing_is_left_behind(monkeypatch, trouble):
             with pytest.raises(type(trouble)):
                 list(trial.trial(looked_at, store))
     assert any(name.startswith("mailpost-doctor-") for name in seen)
+    assert names() == ["alice", "postmaster"]
+
+
+def test_a_domain_of_aliases_alone(monkeypatch):
+    """The letter goes to a domain where accounts have addresses; where there is none, it is not sent."""
+    sent = []
+    monkeypatch.setattr(
+        trial, "_send", lambda _door, somebody, _subject: sent.append(somebody.address)
+    )
+    monkeypatch.setattr(trial, "_collect", lambda *_: None)
+    looked_at = patient(listener("smtp", "tcp:25") + listener("pop3", "tcp:1110"))
+    assert run("domain", "set", "example.org", "--aliases-only").exit_code == 0
+    with opened() as (_, store):
+        (found,) = trial.trial(looked_at, store)
+        assert (found.level, found.text[:9], sent) == ("warning", "not sent:", [])
+    both = looked_at.config.office.model_copy(update={"domains": ("example.org", "example.net")})
+    config_of_both = looked_at.config.model_copy(update={"office": both})
+    with opened() as (_, store):
+        (found,) = trial.trial(evolve(looked_at, config=config_of_both), store)
+    assert found.level == "ok"
+    assert sent[0].endswith("@example.net")
     assert names() == ["alice", "postmaster"]
 
 

@@ -61,15 +61,23 @@ def trial(patient: Patient, store: Store) -> Iterator[Finding]:
             "a listener behind a load balancer, or on a socket of systemd's, cannot be tried from here",
         )
         return
+    domain = _domain(patient, store)
+    if domain is None:
+        yield warning(
+            TRIAL,
+            "not sent: at no domain of the configuration the names of accounts are addresses",
+            f"send one by hand, to an alias; {patient.program} alias list shows them",
+        )
+        return
     subject = secrets.token_hex(8)
     started = time.monotonic()
-    with _somebody(patient, store) as somebody:
-        try:
+    try:
+        with _somebody(domain, store) as somebody:
             _send(way_in, somebody, subject)
             _collect(way_out, somebody, subject)
-        except Trouble as trouble:
-            yield problem(TRIAL, str(trouble), "the office's log says more")
-            return
+    except Trouble as trouble:
+        yield problem(TRIAL, str(trouble), "the office's log says more")
+        return
     took = time.monotonic() - started
     yield ok(
         TRIAL,
@@ -86,7 +94,7 @@ def _doors(patient: Patient, protocol: str) -> Iterator[Listen]:
 
 
 @contextmanager
-def _somebody(patient: Patient, store: Store) -> Iterator[Somebody]:
+def _somebody(domain: str, store: Store) -> Iterator[Somebody]:
     """An account with a password, for as long as it is needed."""
     sweep(store)
     name = f"mailpost-doctor-{int(time.time()):08x}-{secrets.token_hex(4)}"
@@ -94,9 +102,18 @@ def _somebody(patient: Patient, store: Store) -> Iterator[Somebody]:
     keys = keys_to_keep(KeyMaker(store.secret, store.iterations), name, password.encode())
     try:
         store.accounts.add(name, encode(password.encode()), keys)
-        yield Somebody(name, password, f"{name}@{patient.config.office.domains[0]}")
+        yield Somebody(name, password, f"{name}@{domain}")
     finally:
         _remove(store, name)
+
+
+def _domain(patient: Patient, store: Store) -> str | None:
+    """A domain at which accounts' names are addresses; at some only aliases are."""
+    for domain in patient.config.office.domains:
+        known = store.addresses.domain(domain)
+        if known is None or known.accounts:
+            return domain
+    return None
 
 
 def sweep(store: Store) -> None:
