@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from mailpost.cli.failures import BAD_CONFIG, FAILED, NOT_PERMITTED, UNAVAILABLE, Failed, explain
-from mailpost.cli.office import become_owner, open_office, read_config
+from mailpost.cli.office import open_office, read_config
 from mailpost.cli.options import config_option
 from mailpost.cli.supervisor import tell_supervisor
 
@@ -67,11 +67,11 @@ def serve(verbose: bool) -> None:  # noqa: FBT001 - click's flag
         office = PostOffice(config, reactor, transcripts=verbose)
     else:
         office = Supervisor(path, config, reactor, transcripts=verbose)
-    office.privilegedStartService()
-    become_owner(config.office.database)
-    with open_office(config) as (_, store):
-        names = [one.account.name for one in store.accounts.all() if one.account.password]
     from mailpost.cli.welcome import welcome  # noqa: PLC0415 - as above
+
+    office.privilegedStartService()
+    with open_office(config) as (_, store):  # from here on this is the store's owner
+        names = [one.account.name for one in store.accounts.all() if one.account.password]
 
     def opened(_: None) -> None:
         # Only now: where the office does not open, the reason alone is told.

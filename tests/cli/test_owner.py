@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -130,6 +131,37 @@ def test_what_root_makes_is_the_owners(passable):
     made = list(home.rglob("*"))
     assert len(made) >= 4
     assert {one.stat().st_uid for one in made} == {SOMEBODY}
+
+
+@needs_root
+def test_serve_becomes_the_owner(passable):
+    """As root it binds its doors, a UNIX socket in root's folder too, and serves and closes as the owner."""
+    home, door = passable / "home", passable / "door"
+    home.mkdir()
+    os.chown(home, SOMEBODY, SOMEBODY)
+    init = ("init", str(home / "office"), "--domain", "example.org")
+    subprocess.run([sys.executable, "-m", "mailpost", *init], capture_output=True, check=True)
+    config = home / "office" / "mailpost.toml"
+    config.write_text(
+        '[office]\nhostname = "mx.example.org"\ndomains = ["example.org"]\n'
+        f'[[listen]]\nprotocol = "lmtp"\nendpoint = "unix:{door}:mode=660"\n'
+    )
+    for _ in range(2):  # what the owner may not take away is replaced the next time
+        with subprocess.Popen(
+            [sys.executable, "-m", "mailpost", "-c", config, "serve"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as serving:
+            assert serving.stdout is not None
+            while "Ctrl-C" not in (line := serving.stdout.readline()):
+                assert line, serving.communicate()
+            assert Path(f"/proc/{serving.pid}").stat().st_uid == SOMEBODY
+            assert stat.S_IMODE(door.stat().st_mode) == 0o660
+            serving.terminate()
+            _, log = serving.communicate(timeout=20)
+        assert serving.returncode == 0, log
+        assert "Traceback" not in log
 
 
 @needs_root
