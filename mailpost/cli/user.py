@@ -148,7 +148,7 @@ Examples:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @config_option
 def remove(name: str, yes: bool) -> None:  # noqa: FBT001 - click's flag
-    """Remove NAME's account and all letters in its maildrop, for good.
+    """Remove NAME's account and all its letters, for good: those in the bin, too.
 
     Aliases that lead to NAME stay, and are named.
     """

@@ -10,19 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Office
+from .conftest import POSTMARK, Office
 from .under_load import body
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 SCRIPT = str(Path(__file__).with_name("under_load.py"))
+TO_AND_FRO = str(Path(__file__).with_name("to_and_fro.py"))
 
 
 class Loaded:
     """A process under load, and what it was promised."""
 
-    def __init__(self, path, name, seed):
+    def __init__(self, path, name, seed, script=SCRIPT):
         self.process = subprocess.Popen(
-            [sys.executable, SCRIPT, str(path), name, str(seed)],
+            [sys.executable, script, str(path), name, str(seed)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=ENVIRONMENT,
@@ -109,4 +110,38 @@ def test_two_processes(tmp_path):
     office.restart()
     check(office, "alice", first.promised)
     check(office, "bob", second.promised)
+    office.store.close()
+
+
+def test_killed_on_the_way_to_the_bin_and_back(tmp_path):
+    """Wherever it is killed, each letter is in the maildrop or in the bin: once, whole, and counted."""
+    office = Office(tmp_path / "mail.db")
+    alice = office.accounts.add("alice")
+    bodies = [b"%d\r\n" % n for n in range(300)] + [b"p" * 70_000 + b"\r\n"]
+    for one in bodies:
+        office.commit(one, alice)
+    office.turn()
+    chance = random.Random()
+    for moment in range(4):
+        office.store.close()
+        Loaded(office.path, "alice", moment, TO_AND_FRO).kill_after(chance.uniform(0, 0.3))
+        office.open_store()
+        assert office.store.sweeper.remove_orphans() == []
+        both = "SELECT letter FROM entry UNION ALL SELECT letter FROM bin"
+        assert office.rows(f"SELECT count(*), count(DISTINCT letter) FROM ({both})") == [
+            (len(bodies), len(bodies))
+        ]
+        assert office.rows("SELECT min(copies), max(copies), count(*) FROM letter") == [
+            (1, 1, len(bodies))
+        ]
+        assert office.rows(
+            "SELECT m.letters = count(e.number), m.octets = coalesce(sum(e.octets), 0),"
+            " m.next > coalesce(max(e.number), 0) FROM maildrop m LEFT JOIN entry e"
+            " ON e.maildrop = m.maildrop WHERE m.maildrop = ?",
+            alice.maildrop,
+        ) == [(1, 1, 1)]
+        assert office.rows("PRAGMA integrity_check") == [("ok",)]
+    office.store.bin.undelete(alice)
+    found = [letter.removeprefix(POSTMARK) for letter in office.letters(alice)]
+    assert sorted(found) == sorted(bodies)
     office.store.close()
