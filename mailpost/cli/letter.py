@@ -73,13 +73,6 @@ def show_(name: str, *, as_json: bool) -> None:
         )
     with open_office() as (_, store):
         found = traces.find(name, store)
-        binned = [] if found else store.bin.whose(name.lower())
-    if binned:
-        raise Failed(
-            NO_USER,
-            f"all have let go of {harmless(name)}; it waits in the bin of {', '.join(binned)}:"
-            f" mailpost undelete {binned[0]}",
-        )
     if not found:
         raise Failed(
             NO_USER,

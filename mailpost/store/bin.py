@@ -56,10 +56,6 @@ def _listed(db: apsw.Connection, maildrop: int, since: int) -> list[Binned]:
     return [Binned(*row) for row in rows]
 
 
-def _whose(db: apsw.Connection, trace: str) -> list[str]:
-    return [str(row[0]) for row in db.execute(sql_keeping.WHOSE_BIN, (trace,))]
-
-
 class Bin:
     """The bin, for the command line; everything here blocks."""
 
@@ -74,10 +70,6 @@ class Bin:
         :param since: seconds since 1970: what left the maildrop from then on.
         """
         return self._readers.call(_listed, account.maildrop, since)
-
-    def whose(self, trace: str) -> list[str]:
-        """The names of accounts in whose bin the letter of a trace id lies."""
-        return self._readers.call(_whose, trace)
 
     def undelete(self, account: Account, since: int = 0) -> int:
         """Have them come back; how many did.

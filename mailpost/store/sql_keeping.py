@@ -61,10 +61,6 @@ IN_BIN = (
     "SELECT b.letter, b.number, b.arrived, b.gone, b.octets, l.trace, l.reverse_path FROM bin b"
     " JOIN letter l ON l.letter = b.letter WHERE b.maildrop = ? AND b.gone >= ? ORDER BY b.number"
 )
-WHOSE_BIN = (
-    "SELECT DISTINCT a.name FROM bin b JOIN letter l ON l.letter = b.letter"
-    " JOIN account a ON a.maildrop = b.maildrop WHERE l.trace = ? ORDER BY a.name"
-)
 LETTER_IN_BIN = (
     "SELECT e.postmark, b.octets, l.flags, l.parcel FROM bin e JOIN letter l ON l.letter = e.letter"
     " LEFT JOIN body b ON b.letter = e.letter WHERE e.maildrop = ? AND e.number = ?"

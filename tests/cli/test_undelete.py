@@ -108,23 +108,6 @@ def test_json():
     }
 
 
-def test_a_trace_leads_to_the_bin():
-    """Whoever looks for a letter that was deleted is told how to have it back."""
-    with opened() as (_, store):
-        alice = store.accounts.find("alice")
-        trace = "0123456789abcdef"
-        draft = store.delivery.begin()
-        draft.write(b"hi\r\n")
-        draft.commit(Envelope(trace, None), [Copy(alice.maildrop, b"")], Traits(), atomic=True)
-        store.ledger.turn()
-        store.ledger.run(LetGo(alice.view, look(store._finder, alice.view), [0]))
-        store.ledger.run(Take(alice.maildrop, 10, NOW))
-    told = CliRunner().invoke(main, ("letter", trace)).stderr
-    assert "in the bin of alice: mailpost undelete alice" in told
-    undelete("alice")
-    assert CliRunner().invoke(main, ("letter", trace)).exit_code == 0
-
-
 def test_what_is_said_wrong():
     """No such account; no such time."""
     assert undelete("carol").exit_code == failures.NO_USER
