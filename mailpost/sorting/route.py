@@ -24,7 +24,7 @@ from mailpost.sorting.steps import CIRCLE, Step
 from mailpost.store import Domain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from mailpost.store import Found
 
@@ -136,34 +136,41 @@ class Route:
             self._tell("outside", shown(found.domain, found.local))
             return
         leading = self._path[-1] if self._path else None
-        for base in self._readings(found, settings):
-            met = meaning(base, settings, leading)
-            if met is None and base.local not in ALWAYS:
-                continue
-            if base is not found:
-                self._tell("detail", shown(*found[:2]), shown(*base[:2]))
-            if isinstance(met, AliasMet):
-                self._follow_alias(shown(*base[:2]), met)
-            elif base.local == POSTMASTER:
-                self.reach_postmaster(found.domain or self._at)
-            elif met is None:
-                self._tell("abuse", shown(*base[:2]), shown(found.domain, POSTMASTER))
-                self.follow(self._directory.book.find(found.domain, POSTMASTER), POSTMASTER)
-            else:
-                address = Address(base.local + named[len(base.local) :], found.domain or self._at)
-                self._keep("account", met, address, base.local)
-            return
-        self._follow_unknown(found, leading)
+        base, met = found, meaning(found, settings, leading)
+        if met is None and found.local not in ALWAYS:
+            read_as = self._without_detail(found, settings, leading)
+            if read_as is None:
+                self._follow_unknown(found, leading)
+                return
+            base, met = read_as
+            self._tell("detail", shown(*found[:2]), shown(*base[:2]))
+        if isinstance(met, AliasMet):
+            self._follow_alias(shown(*base[:2]), met)
+        elif base.local == POSTMASTER:
+            self.reach_postmaster(found.domain or self._at)
+        elif met is None:
+            self._tell("abuse", shown(*base[:2]), shown(found.domain, POSTMASTER))
+            self.follow(self._directory.book.find(found.domain, POSTMASTER), POSTMASTER)
+        else:
+            domain, detail = found.domain or self._at, named[len(base.local) :]
+            # The name of an account needs no quoting; what stands behind it may.
+            whole = Address(base.local + detail, domain) if detail else f"{base.local}@{domain}"
+            self._keep("account", met, str(whole), base.local)
 
-    def _readings(self, found: Found, settings: Domain) -> Iterator[Found]:
-        """What an address may mean: itself, then without a detail, the longest name first."""
-        yield found
+    def _without_detail(
+        self, found: Found, settings: Domain, leading: tuple[str, str] | None
+    ) -> tuple[Found, AliasMet | int | None] | None:
+        """What an address is without a detail, the longest name first; None: nothing."""
         parts = found.local.split(settings.separator) if settings.separator else []
         bases = [settings.separator.join(parts[:end]) for end in range(len(parts) - 1, 0, -1)]
         bases = [base for base in bases if base]
         known = self._directory.book.find_all([(found.domain, base) for base in bases])
         by_name = {one.local: one for one in known}
-        yield from (by_name[base] for base in bases)
+        for base in bases:
+            met = meaning(by_name[base], settings, leading)
+            if met is not None or base in ALWAYS:
+                return by_name[base], met
+        return None
 
     def _follow_unknown(self, found: Found, leading: tuple[str, str] | None) -> None:
         """An address that nobody has."""
@@ -207,10 +214,9 @@ class Route:
         if who is None:
             self._tell("nobody", str(address))
         else:
-            self._keep("postmaster", who[1], address, who[0])
+            self._keep("postmaster", who[1], str(address), who[0])
 
-    def _keep(self, kind: str, maildrop: int, address: Address, name: str) -> None:
-        delivered_to = str(address)
+    def _keep(self, kind: str, maildrop: int, delivered_to: str, name: str) -> None:
         self._tell("once" if maildrop in self.destinations else kind, delivered_to, name)
         # "Every reasonable effort" is owed to letters for postmaster (RFC 5321 §4.5.1).
         always = kind == "postmaster"
