@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _WHITE_SPACE = re.compile(r"([ \t\r\n]+)")
 _ENCODED_WORD = re.compile(r"=\?[!->@-~]+\?[BbQq]\?[!->@-~]*\?=")
+# RFC 2231 §7; a star is left where it parts a section's number. Longer names would be said too often.
+_ATTRIBUTE = re.compile(r"[!#$&*+\-.0-9A-Z^-~]{1,40}")
 _SECTION = re.compile(r"(.+)\*([0-9]{1,4})", re.DOTALL)  # RFC 2231 §3
 
 
@@ -66,7 +68,8 @@ def _rewritten(field: bytes, how: dict[str, Callable[[str, str], bytes]]) -> byt
     title = name.decode("ascii")
     say = how.get(title.strip().lower(), how[""])
     said = say(title, value.strip(BLANKS))
-    return said + b"\r\n" if said and value.endswith("\r\n") else said or field
+    end = field[len(field.rstrip(b"\r\n")) :]
+    return said + end if said else field
 
 
 def _as_it_came(title: str, text: str) -> bytes:  # noqa: ARG001 - the same for every field
@@ -223,8 +226,9 @@ def _parameters(title: str, text: str) -> bytes:
     for number, item in enumerate(_items(text)):
         if number:
             layout.glue(";")
-        if item.name and item.name.isascii() and not item.value.isascii():
-            first, *others = parameter(item.name.rstrip("*"), item.value)
+        name = item.name.rstrip("*")
+        if _ATTRIBUTE.fullmatch(name) and not item.value.isascii():
+            first, *others = parameter(name, item.value)
             layout.say(first)
             for section in others:
                 layout.glue(";")
@@ -244,7 +248,7 @@ def _items(text: str) -> list[_Item]:
         name, equals, value = said.partition("=")
         name = name.strip(BLANKS) if equals else ""
         items.append(_Item(stripped(part), name, plain_text(symbols(value.strip(BLANKS)))))
-        if section := _SECTION.fullmatch(name):
+        if (section := _SECTION.fullmatch(name)) and _ATTRIBUTE.fullmatch(section[1]):
             sections.setdefault(section[1], {})[int(section[2])] = number
     gone: set[int] = set()
     for name, places in sections.items():  # RFC 2231 §3: its sections are said anew, as one value

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 from mailpost.wire import proxy, reply
 from mailpost.wire.dots import Stuffer, stuff
+from mailpost.wire.downgrade import Downgrader, downgraded
 from mailpost.wire.lmtp import LMTPServer
 from mailpost.wire.login import MAX_RESPONSE, Access, LoginOffered, ProofGiven
+from mailpost.wire.mime import may_have_more
 from mailpost.wire.path import Address, PathError, parse_mail, parse_rcpt
 from mailpost.wire.pop3 import POP3Server
 from mailpost.wire.pop3_events import LetterAsked, UpdateAsked
@@ -437,6 +439,22 @@ def _goes_out(taken: bytes, size: int) -> None:
         assert b"".join(line.removeprefix(b".") + b"\r\n" for line in lines) == taken
 
 
+def headers(data: bytes) -> None:
+    """A letter for a client without UTF8: the same however it is cut, once is enough, and it stays small."""
+    letter = re.sub(rb"\r(?!\n)|(?<!\r)\n", b"", data[CHOICES:].replace(WAIT, b""))
+    whole = downgraded(letter)
+    for flights in cuttings(letter, data[1] if len(data) > 1 else 0):
+        downgrader = Downgrader()
+        pieces = [downgrader.feed(piece) for piece in flights[0]]
+        assert b"".join(pieces) + downgrader.end() == whole
+        assert downgrader.changed == (whole != letter)
+    assert downgraded(whole) == whole
+    assert whole == letter or not letter.isascii()
+    assert len(whole) <= 30 * len(letter)
+    header = letter.partition(b"\r\n\r\n")[0]
+    assert whole == letter or not header.isascii() or may_have_more(header, letter)
+
+
 def parsers(data: bytes) -> None:
     """The PROXY header, told as soon as it can be and the same when more follows; paths."""
     octets = data[CHOICES:]
@@ -473,5 +491,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "pop3": pop3,
     "scram": scram,
     "letter": letter,
+    "headers": headers,
     "parsers": parsers,
 }

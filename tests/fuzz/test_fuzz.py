@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from .corpus import load
-from .targets import CHOICES, TARGETS, WAIT, letter, parsers, pop3, scram, smtp
+from .targets import CHOICES, TARGETS, WAIT, headers, letter, parsers, pop3, scram, smtp
 
 _PLAIN = base64.b64encode(b"\0alice\0s3cr3t")
 _TOKEN = base64.b64encode(b"n,a=alice,\1auth=Bearer s3cr3t\1\1")
@@ -92,6 +92,32 @@ _FINAL = [
 ]
 _LAST = [b"", b"x", b"!*", b"!"]
 
+_HEADERS = [
+    *(
+        b"Content-Type: multipart/mixed; boundary=b\r\n",
+        b"Content-Type: message/rfc822\r\n",
+        b"\r\n",
+    ),
+    *(
+        b"--b\r\n",
+        b"--b--\r\n",
+        b"Content-Transfer-Encoding: base64\r\n",
+        b"From: ",
+        b"To: ",
+        b"X: ",
+    ),
+    *(b"Received: from ", b" for <", b" id ", b"Date: ", b"Message-ID: <", b"Keywords: ", b"\r\n "),
+    *(
+        b"Content-Disposition: a; filename=",
+        b"; n*0=",
+        b"Final-Recipient: utf-8; ",
+        b"\xc3\xb6",
+        b"@",
+        b">",
+    ),
+    *(b'"', b"(", b")", b",", b":", b";", b"=?utf-8?q?x?=", b"ab", b"x" * 70),
+]
+
 choices = st.binary(min_size=CHOICES, max_size=CHOICES)
 
 
@@ -143,6 +169,13 @@ def test_scram_exchanges(chosen: bytes, first: bytes, final: bytes, rest: list[b
 def test_letters(data: bytes) -> None:
     """What goes in by DATA is what a simple decoder makes of it, and comes out the same."""
     letter(data)
+
+
+@settings(max_examples=300, deadline=None)
+@given(inputs(_HEADERS))
+def test_headers(data: bytes) -> None:
+    """A letter for clients without UTF8 is the same however it is cut, and not much larger."""
+    headers(data)
 
 
 @settings(max_examples=300, deadline=None)

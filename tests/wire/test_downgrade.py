@@ -251,6 +251,20 @@ def test_the_work_grows_with_the_letter(monkeypatch):
     assert sum(seen) == len(header)
 
 
+@pytest.mark.parametrize("number", ["", "*0"])
+def test_a_parameter_with_an_endless_name(number):
+    """It is no parameter: its name would be said with each section of its value, 1000 times here."""
+    field = f'Content-Type: a/b; {"n" * 30_000}{number}="{"ö" * 10_000}"\r\n'.encode()
+    said = downgraded(field).replace(b"\r\n ", b" ")
+    assert said == field.decode().encode("ascii", "replace")
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\n", b""])
+def test_the_end_of_a_field(end):
+    """The line end stays as it is, such as none of our own letters has, too."""
+    assert downgraded("X: ö".encode() + end) == b"X: =?UTF-8?B?w7Y=?=" + end
+
+
 def test_more_than_is_rewritten():
     """Beyond half a MiB of fields that are rewritten, UTF-8 is shown as question marks."""
     field = "X: é\r\n".encode()
