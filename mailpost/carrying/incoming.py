@@ -121,7 +121,8 @@ class Incoming:
             return
         self._known.add(key)
         said = arrival(head[0]) if letter.arrived is None and head else letter.arrived
-        brought.arrived = letter.otherwise or self._now if said is None else said
+        arrived = letter.otherwise or self._now if said is None else said
+        brought.arrived = min(arrived, self._now)  # a clock was wrong there, or a sender lies
         if letter.uidl and uidl is None:
             why = f"RFC 1939 has no unique-id like {letter.uidl!r}"
             self.outcome.new_uidl.append((letter.name, why))

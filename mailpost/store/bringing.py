@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import apsw
+    from twisted.internet.interfaces import IReactorTime
 
     from mailpost.store.ledger import Ledger
     from mailpost.store.parcels import Parcels
@@ -47,12 +48,19 @@ class Bringing:
     """
 
     def __init__(
-        self, ledger: Ledger, readers: Readers, parcels: Parcels, space: Space, epoch: str
+        self,
+        ledger: Ledger,
+        readers: Readers,
+        parcels: Parcels,
+        space: Space,
+        clock: IReactorTime,
+        epoch: str,
     ) -> None:
         self._ledger = ledger
         self._readers = readers
         self._parcels = parcels
         self._space = space
+        self._clock = clock
         self._epoch = epoch
 
     def known(self, maildrop: int) -> set[bytes]:
@@ -121,7 +129,7 @@ class Bringing:
 
     def has(self, maildrop: int, letter: Brought) -> bool:
         """Whether a view shows a letter of the same unique-id and length, which is not read for it."""
-        return self._readers.call(_has, Bring(maildrop, [], self._epoch, self._parcels), letter)
+        return self._readers.call(_has, self._bring(maildrop, []), letter)
 
     def copy(self, pieces: Iterable[bytes], digest: bytes) -> str | None:
         """Copy a parcel from elsewhere, to be named by a letter; None where it is not what it was.
@@ -151,7 +159,7 @@ class Bringing:
         :raises TemporaryFailure: nothing of them was kept.
         """
         try:
-            fates = self._ledger.run(Bring(maildrop, letters, self._epoch, self._parcels))
+            fates = self._ledger.run(self._bring(maildrop, letters))
         except InDoubt:
             raise  # a crash might yet show them: the sweeper will see to their parcels
         except BaseException:
@@ -165,6 +173,10 @@ class Bringing:
         for letter in letters:
             if letter.parcel is not None:
                 self._parcels.remove(letter.parcel)
+
+    def _bring(self, maildrop: int, letters: Sequence[Brought]) -> Bring:
+        now = int(self._clock.seconds())
+        return Bring(maildrop, letters, self._epoch, self._parcels, now)
 
     def _claim(self, octets: int) -> None:
         self._space.take(2 * octets)  # as in delivery

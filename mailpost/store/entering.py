@@ -67,17 +67,22 @@ class Brought:
 
 
 class Bring(Operation["Sequence[Fate]"]):
-    """Enter letters in a maildrop."""
+    """Enter letters in a maildrop.
 
-    __slots__ = ("epoch", "letters", "maildrop", "parcels")
+    :param epoch: the store's.
+    :param now: seconds since 1970: for how long they are kept counts from here.
+    """
+
+    __slots__ = ("epoch", "letters", "maildrop", "now", "parcels")
 
     def __init__(
-        self, maildrop: int, letters: Sequence[Brought], epoch: str, parcels: Parcels
+        self, maildrop: int, letters: Sequence[Brought], epoch: str, parcels: Parcels, now: int
     ) -> None:
         self.maildrop = maildrop
         self.letters = letters
         self.epoch = epoch
         self.parcels = parcels
+        self.now = now
 
     @classmethod
     def apply(cls, db: apsw.Connection, operations: Sequence[Bring]) -> Sequence[Sequence[Fate]]:
@@ -158,7 +163,7 @@ class Bring(Operation["Sequence[Fate]"]):
         ).get
         if letter.body is not None:
             db.execute(sql_carrying.BRING_BODY, (kept, letter.body))
-        entry = (letter.sent, letter.plain, letter.arrived, uidl, letter.postmark)
+        entry = (letter.sent, letter.plain, letter.arrived, uidl, letter.postmark, self.now)
         db.execute(sql_carrying.BRING_ENTRY, (self.maildrop, number, kept, *entry))
 
 

@@ -192,5 +192,9 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE maildrop ADD COLUMN collected SMALLINT",
         "CREATE INDEX maildrop_retention ON maildrop (retention) WHERE retention IS NOT NULL",
     ),
+    (
+        # When a letter came here that had arrived elsewhere before: its days are counted from then.
+        "ALTER TABLE entry ADD COLUMN brought BIGINT",
+    ),
 )
 VERSION = len(STEPS)

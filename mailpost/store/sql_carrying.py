@@ -16,8 +16,8 @@ BRING_LETTER = (
 )
 BRING_BODY = "INSERT INTO body (letter, octets) VALUES (?,?)"
 BRING_ENTRY = (
-    "INSERT INTO entry (maildrop, number, letter, octets, plain, arrived, uidl, postmark)"
-    " VALUES (?,?,?,?,?,?,?,?)"
+    "INSERT INTO entry (maildrop, number, letter, octets, plain, arrived, uidl, postmark, brought)"
+    " VALUES (?,?,?,?,?,?,?,?,?)"
 )
 MOVE_ON = (
     "UPDATE maildrop SET next = ?, letters = letters + ?, octets = octets + ? WHERE maildrop = ?"

@@ -95,14 +95,14 @@ DAYS_SET = "SELECT DISTINCT retention FROM maildrop WHERE retention IS NOT NULL"
 DAYS_OF = "SELECT retention FROM maildrop WHERE maildrop = ?"
 ARRIVED_BEFORE = (
     "SELECT json_group_array(json_array(number, letter, octets, arrived)) FROM"
-    " (SELECT number, letter, octets, arrived FROM entry WHERE maildrop = ? AND arrived < ?"
-    " ORDER BY number LIMIT ?)"
+    " (SELECT number, letter, octets, arrived FROM entry WHERE maildrop = ?"
+    " AND coalesce(brought, arrived) < ? ORDER BY number LIMIT ?)"
 )
 # (maildrop, before, before, limit): each view that holds letters had it before, or has let go of it.
 COLLECTED_BEFORE = (
     "SELECT json_group_array(json_array(number, letter, octets, arrived)) FROM"
     " (SELECT e.number, e.letter, e.octets, e.arrived FROM entry e"
-    " WHERE e.maildrop = ? AND e.arrived < ? AND NOT EXISTS"
+    " WHERE e.maildrop = ? AND coalesce(e.brought, e.arrived) < ? AND NOT EXISTS"
     " (SELECT 1 FROM view v WHERE v.maildrop = e.maildrop"
     " AND v.living = (SELECT max(w.living) FROM view w WHERE w.maildrop = v.maildrop)"
     " AND coalesce((SELECT CASE WHEN f.first <= e.number THEN f.at END FROM fetched f"

@@ -140,7 +140,7 @@ class Store:
         )
         self._epoch = office["epoch"]
         self.bringing = Bringing(
-            self.ledger, self._readers, self._parcels, self.space, office["epoch"]
+            self.ledger, self._readers, self._parcels, self.space, clock, office["epoch"]
         )
         self.warnings = Warnings(
             clock=clock, ledger=self.ledger, readers=self._readers, delivery=self.delivery

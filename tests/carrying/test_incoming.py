@@ -9,6 +9,7 @@ import pytest
 from mailpost.carrying import incoming
 from mailpost.carrying.incoming import Incoming
 from mailpost.carrying.source import Letter, SourceGone
+from mailpost.retention import Retention
 from mailpost.store.delivery import ROW
 from mailpost.store.errors import DiskFull
 from tests.store.conftest import Office, now
@@ -211,10 +212,12 @@ def test_a_unique_id_that_cannot_be_one(office, alice, uidl):
 
 
 def test_when_letters_arrived(office, alice):
-    """As the source says; else the topmost Received; else the file."""
+    """As the source says; else the topmost Received; else the file; and never in the future."""
     received = b"Received: by a; Thu, 1 Jan 1970 00:00:09 +0000\r\n\r\n"
-    bring(office, alice, Pile(("a", received), ("b", b"Subject: b\r\n\r\n")))
-    assert office.rows("SELECT arrived FROM entry ORDER BY number") == [(9,), (77,)]
+    future = received.replace(b"1970", b"2100")
+    pile = Pile(("a", received), ("b", b"Subject: b\r\n\r\n"), ("c", future))
+    bring(office, alice, pile)
+    assert office.rows("SELECT arrived FROM entry ORDER BY number") == [(9,), (77,), (NOW,)]
 
 
 def test_old_letters_after_new_ones(office, alice):
@@ -231,6 +234,19 @@ def test_old_letters_after_new_ones(office, alice):
     assert len(snapshot.sizes) == 2
     snapshot.close()
     assert len(office.letters(alice)) == 3
+
+
+@pytest.mark.parametrize("collected", [False, True])
+def test_how_long_they_are_kept(office, alice, collected):
+    """The days of a retention count from when a letter came here, however old it is."""
+    retention = Retention(30, collected)
+    bring(office, alice, Pile(("a", b"old\r\n")))
+    office.let_go(alice)
+    if collected:
+        office.let_go(alice, 0)
+    assert office.store.keeping.overdue(alice, retention) == []
+    office.clock.advance(31 * 86_400)
+    assert len(office.store.keeping.overdue(alice, retention)) == 1
 
 
 def test_eight_bit_headers_are_measured(office, alice):
