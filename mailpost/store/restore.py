@@ -46,9 +46,11 @@ def restore(
     """
     manifest = Manifest.read(folder)
     parcels = place.with_name(f"{place.name}.parcels")
-    _must_be_empty(place, parcels)
-    unfinished = place.with_name(f"{place.name}.{secrets.token_hex(4)}.new")
     named = parcels_of(folder / manifest.database)
+    _must_be_empty(place, parcels, {name for name, _ in named})
+    for broken_off in place.parent.glob(f"{place.name}.*.new"):
+        broken_off.unlink()
+    unfinished = place.with_name(f"{place.name}.{secrets.token_hex(4)}.new")
     total = sum(octets for _, octets in named)
     done = 0
     try:
@@ -75,11 +77,12 @@ def restore(
     return manifest
 
 
-def _must_be_empty(place: Path, parcels: Path) -> None:
+def _must_be_empty(place: Path, parcels: Path, named: set[str]) -> None:
+    """See that nothing of a store is there, but for what the same restore has left when it was broken off."""
     beside = [place.with_name(place.name + part) for part in ("", "-wal", "-shm")]
     there = [path for path in beside if path.exists()]
-    if parcels.exists() and any(parcels.iterdir()):
-        there.append(parcels)
+    if parcels.exists():
+        there += [path for path in parcels.iterdir() if path.name.removesuffix(".new") not in named]
     if there:
         raise UnusableStore(f"{there[0]} exists already: restore into an empty place")
 

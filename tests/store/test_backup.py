@@ -323,6 +323,24 @@ def test_nothing_is_overwritten(office, alice, folder, tmp_path, name):
     assert not [path for path in tmp_path.iterdir() if path.name.endswith(".new")]
 
 
+def test_a_restore_that_is_broken_off(office, alice, folder, tmp_path, make_restored):
+    """No store is there then, and the same command makes it."""
+    office.deliver(LARGE, alice)
+    office.deliver(LARGE + b"2", alice)
+    office.store.back_up(folder, nothing)
+
+    def stop(done, of):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        restore(folder, tmp_path / "restored.db", stop)
+    assert not (tmp_path / "restored.db").exists()
+    (tmp_path / "restored.db.0123.new").write_bytes(b"of one that was killed")
+    restored = make_restored()
+    assert len(restored.letters(restored.accounts.find("alice"))) == 2
+    assert not list(tmp_path.glob("*.new"))
+
+
 def test_letters_that_were_brought_are_known(office, alice, folder, make_restored):
     """A restored store still knows what was brought, and views what was let go of."""
     office.deliver(b"1\r\n", alice)
