@@ -164,8 +164,9 @@ def copy_file(source: Path, target: Path) -> None:
         if error.errno not in NO_LINK:
             raise
         unfinished = target.with_name(target.name + ".new")
+        unfinished.unlink(missing_ok=True)
+        os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
         shutil.copyfile(source, unfinished)
-        unfinished.chmod(0o600)
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
         unfinished.rename(target)

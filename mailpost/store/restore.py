@@ -54,8 +54,9 @@ def restore(
     total = sum(octets for _, octets in named)
     done = 0
     try:
+        # Made empty first, so that it is its owner's from the start.
+        os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
         shutil.copyfile(folder / manifest.database, unfinished)
-        unfinished.chmod(0o600)
         _renew(unfinished)
         parcels.mkdir(mode=0o700, exist_ok=True)
         for name, octets in named:
