@@ -93,6 +93,7 @@ def test_restored_from_under_load(make_office: Callable[..., Office], tmp_path: 
 
     In it is each letter that had its 250 before the backup began and whose deletion came after it, and none
     whose deletion had +OK before; all of them whole, under their unique-ids. New letters get other ones.
+    Before, still under load, carol deletes what she has, and gets back what was in the backup.
     """
     office = make_office(limits=NO_BIN)
     office.start()
@@ -104,7 +105,14 @@ def test_restored_from_under_load(make_office: Callable[..., Office], tmp_path: 
         began = time.monotonic()
         told = office.mailpost("--config", str(office.config), "backup", str(folder), "--json")
         ended = time.monotonic()
+    deleted = collect(office.pop3, "carol")
+    office.mailpost("--config", str(office.config), "restore", str(folder), "--only", "carol")
     load.stop()
+    again = {letter.uidl: letter.octets for letter in collect(office.pop3, "carol")}
+    back = [letter for letter in deleted if letter.uidl in again]
+    kept = {name for (user, name), when in load.kept.items() if user == "carol" and when < began}
+    assert kept <= {name_of(letter) for letter in back}
+    assert all(again[letter.uidl] == letter.octets for letter in back)
     assert json.loads(told)["parcels"] == len(list((folder / "parcels").iterdir()))
     assert office.mailpost("backup", "verify", str(folder)).startswith(f"{folder} is whole")
 
