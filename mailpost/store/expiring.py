@@ -24,7 +24,7 @@ from mailpost.store.writer import Operation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EVERYTHING = 1 << 62
+PORTION = 2048  # letters that one read looks at
 
 
 class Overdue(NamedTuple):
@@ -42,22 +42,29 @@ class Overdue(NamedTuple):
     arrived: int
 
 
-def overdue(
-    db: apsw.Connection, maildrop: int, retention: Retention, now: int, limit: int = EVERYTHING
-) -> list[Overdue]:
-    """The letters of a maildrop that a retention does not keep any more, the lowest numbers first.
+def portion(
+    db: apsw.Connection, maildrop: int, retention: Retention, now: int, above: int
+) -> tuple[list[Overdue], int | None]:
+    """The letters above a number that a retention does not keep any more, out of the next :data:`PORTION`.
+
+    And the number above which to go on; None: that was the last portion. So no read lasts long, however many
+    letters there are.
 
     :param now: seconds since 1970.
     """
-    if not retention.days:
-        return []
-    before = now - retention.days * DAY
+    end: Any = db.execute(sql_keeping.PORTION_END, (maildrop, above, PORTION)).get
+    if end is None or not retention.days:
+        return [], None
+    between = sql_keeping.ARRIVED_BETWEEN
     if retention.collected:
-        values = (maildrop, before, before, limit)
-        rows = sql.told(db, sql_keeping.COLLECTED_BEFORE, values)
-    else:
-        rows = sql.told(db, sql_keeping.ARRIVED_BEFORE, (maildrop, before, limit))
-    return [Overdue(*row) for row in rows]
+        between = sql_keeping.COLLECTED_BETWEEN
+    rows = sql.told(db, between, (maildrop, *_before(retention, now), above, end))
+    return [Overdue(*row) for row in sorted(rows)], end
+
+
+def _before(retention: Retention, now: int) -> tuple[int, ...]:
+    before = now - retention.days * DAY
+    return (before, before) if retention.collected else (before,)
 
 
 def retentions(db: apsw.Connection, default: Retention) -> list[tuple[int, Retention]]:
@@ -70,31 +77,28 @@ def retentions(db: apsw.Connection, default: Retention) -> list[tuple[int, Reten
     return [(maildrop, retention) for maildrop, retention in found if retention.days]
 
 
-def concerned(db: apsw.Connection, default: Retention, now: int) -> list[tuple[int, Retention]]:
-    """Those of them that have a letter which is overdue."""
-    return [
-        (maildrop, retention)
-        for maildrop, retention in retentions(db, default)
-        if overdue(db, maildrop, retention, now, 1)
-    ]
-
-
 class Expire(Operation[Taken]):
-    """Take at most ``limit`` letters out of a maildrop that are overdue.
+    """Take letters out of a maildrop that are overdue.
 
+    :param found: which were found to be; one for which that has changed meanwhile stays.
     :param now: seconds since 1970.
     :param to_bin: into the bin, at this time; None: for good.
     """
 
-    __slots__ = ("limit", "maildrop", "now", "retention", "to_bin")
+    __slots__ = ("found", "maildrop", "now", "retention", "to_bin")
 
     def __init__(
-        self, maildrop: int, retention: Retention, now: int, limit: int, to_bin: int | None
+        self,
+        maildrop: int,
+        retention: Retention,
+        now: int,
+        found: Sequence[Overdue],
+        to_bin: int | None,
     ) -> None:
         self.maildrop = maildrop
         self.retention = retention
         self.now = now
-        self.limit = limit
+        self.found = found
         self.to_bin = to_bin
 
     @classmethod
@@ -103,9 +107,16 @@ class Expire(Operation[Taken]):
         return [expiring.one(db) for expiring in operations]
 
     def one(self, db: apsw.Connection) -> Taken:
-        """What is overdue by now, as it may have been fetched meanwhile."""
-        found = overdue(db, self.maildrop, self.retention, self.now, self.limit)
-        gone = [(one.number, one.letter, one.octets) for one in found]
+        """Look at them once more, within the transaction."""
+        collected = self.retention.collected
+        among = sql_keeping.COLLECTED_AMONG if collected else sql_keeping.ARRIVED_AMONG
+        numbers = [one.number for one in self.found]
+        gone: list[tuple[int, int, int]] = []
+        for start, end in sql.portions(len(numbers)):
+            statement = sql.times(among, end - start)
+            values = (self.maildrop, *_before(self.retention, self.now), *numbers[start:end])
+            rows = sql.told(db, statement, values)
+            gone += [(number, letter, octets) for number, letter, octets, _ in rows]
         return take_entries(db, self.maildrop, gone, self.to_bin)
 
 

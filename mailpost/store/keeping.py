@@ -12,12 +12,12 @@ from attrs import evolve, frozen
 from mailpost.retention import Retention
 from mailpost.store import sql_bans, sql_keeping
 from mailpost.store.errors import NoSuchName
-from mailpost.store.expiring import Expire, Overdue, overdue
+from mailpost.store.expiring import Expire, Overdue, portion
 from mailpost.store.quotas import KEPT
 from mailpost.store.writer import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import apsw
     from twisted.internet.interfaces import IReactorTime
@@ -106,7 +106,7 @@ class Keeping:
     def overdue(self, account: Account, retention: Retention) -> list[Overdue]:
         """Which letters of an account a retention would not keep now."""
         now = int(self._clock.seconds())
-        return self._readers.call(overdue, account.maildrop, retention, now)
+        return [one for some in self._portions(account, retention, now) for one in some]
 
     def expire(self, account: Account, retention: Retention) -> int:
         """Move what a retention does not keep into the bin; how many letters those were.
@@ -116,11 +116,20 @@ class Keeping:
         """
         now = int(self._clock.seconds())
         count = 0
-        while True:
-            taken = self._ledger.run(Expire(account.maildrop, retention, now, SLICE, now))
-            count += taken.letters
-            if taken.letters < SLICE:
-                return count
+        for some in self._portions(account, retention, now):
+            for start in range(0, len(some), SLICE):
+                found = some[start : start + SLICE]
+                expiring = Expire(account.maildrop, retention, now, found, now)
+                count += self._ledger.run(expiring).letters
+        return count
+
+    def _portions(
+        self, account: Account, retention: Retention, now: int
+    ) -> Iterator[Sequence[Overdue]]:
+        above: int | None = 0
+        while above is not None:
+            found, above = self._readers.call(portion, account.maildrop, retention, now, above)
+            yield found
 
 
 class SetRule(Operation[None]):

@@ -11,12 +11,11 @@ now is noticed as :mod:`mailpost.store.changes` says.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from mailpost.store import sql, sql_keeping
+from mailpost.store import sql_keeping
 
 if TYPE_CHECKING:
     from mailpost.envelope import Destination, Group
@@ -47,19 +46,16 @@ class Quotas:
         """Whether one of a recipient's maildrops has room for a letter of so many octets."""
         if not self.any:
             return True
-        destinations = sorted_to.destinations
-        if any(destination.always for destination in destinations):
-            return True
-        wanted = [destination.maildrop for destination in destinations]
-        rows: list[Any] = []
-        with suppress(apsw.Error):
-            for start, end in sql.portions(len(wanted)):
-                statement = sql.times(sql.OPEN_MAILDROPS, end - start)
-                rows += self._db.execute(statement, wanted[start:end]).fetchall()
-        if len(rows) < len(wanted):
-            return True  # it has just been removed, or cannot be read: the commit will tell
-        for _, held, own in rows:
-            quota = self.default if own is None else own
-            if not quota or held + octets + POSTMARK <= quota:
-                return True
-        return False
+        try:
+            return any(self._has_room(to, octets) for to in sorted_to.destinations)
+        except apsw.Error:
+            return True  # the commit will tell
+
+    def _has_room(self, to: Destination, octets: int) -> bool:
+        row: Any = self._db.execute(sql_keeping.ROOM, (to.maildrop,)).get
+        if row is None or to.always:
+            return True  # where it has just been removed the commit will tell
+        held, quota = row
+        if quota is None:
+            quota = self.default
+        return not quota or bool(held + octets + POSTMARK <= quota)

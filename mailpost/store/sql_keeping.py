@@ -74,6 +74,8 @@ HEAD = (
 
 # Quotas and retention ---------------------------------------------------------------------------------
 ANY_QUOTA = "SELECT EXISTS (SELECT 1 FROM maildrop WHERE quota > 0)"
+# On the hot path: octets held, and the quota.
+ROOM = "SELECT octets, quota FROM maildrop WHERE maildrop = ?"
 SET_QUOTA = "UPDATE maildrop SET quota = ? WHERE maildrop = ?"
 RULES = (
     "SELECT a.name, m.maildrop, m.octets, m.quota, m.retention, m.collected FROM account a"
@@ -93,21 +95,26 @@ SET_RETENTION = "UPDATE maildrop SET retention = ?, collected = ? WHERE maildrop
 RETENTIONS = "SELECT maildrop, retention, collected FROM maildrop WHERE closed = 0"
 DAYS_SET = "SELECT DISTINCT retention FROM maildrop WHERE retention IS NOT NULL"
 DAYS_OF = "SELECT retention FROM maildrop WHERE maildrop = ?"
-ARRIVED_BEFORE = (
-    "SELECT json_group_array(json_array(number, letter, octets, arrived)) FROM"
-    " (SELECT number, letter, octets, arrived FROM entry WHERE maildrop = ?"
-    " AND coalesce(brought, arrived) < ? ORDER BY number LIMIT ?)"
+# How far a portion of a maildrop reaches.
+PORTION_END = (
+    "SELECT max(number) FROM (SELECT number FROM entry WHERE maildrop = ? AND number > ?"
+    " ORDER BY number LIMIT ?)"
 )
-# (maildrop, before, before, limit): each view that holds letters had it before, or has let go of it.
-COLLECTED_BEFORE = (
-    "SELECT json_group_array(json_array(number, letter, octets, arrived)) FROM"
-    " (SELECT e.number, e.letter, e.octets, e.arrived FROM entry e"
-    " WHERE e.maildrop = ? AND coalesce(e.brought, e.arrived) < ? AND NOT EXISTS"
-    " (SELECT 1 FROM view v WHERE v.maildrop = e.maildrop"
+_ARRIVED = (
+    "SELECT json_group_array(json_array(e.number, e.letter, e.octets, e.arrived)) FROM entry e"
+    " WHERE e.maildrop = ? AND coalesce(e.brought, e.arrived) < ?"
+)
+# Each view that holds letters had it before, or has let go of it.
+_COLLECTED = (
+    " AND NOT EXISTS (SELECT 1 FROM view v WHERE v.maildrop = e.maildrop"
     " AND v.living = (SELECT max(w.living) FROM view w WHERE w.maildrop = v.maildrop)"
     " AND coalesce((SELECT CASE WHEN f.first <= e.number THEN f.at END FROM fetched f"
     " WHERE f.view = v.view AND f.last >= e.number ORDER BY f.last LIMIT 1),"
     " CASE WHEN e.number <= v.floor OR EXISTS (SELECT 1 FROM exception x WHERE x.view = v.view"
     " AND x.number = e.number) THEN 0 ELSE 9223372036854775807 END) >= ?)"
-    " ORDER BY e.number LIMIT ?)"
 )
+_BETWEEN = " AND e.number > ? AND e.number <= ?"
+_AMONG = " AND e.number IN (VALUES (?))"
+ARRIVED_BETWEEN, ARRIVED_AMONG = f"{_ARRIVED}{_BETWEEN}", f"{_ARRIVED}{_AMONG}"
+COLLECTED_BETWEEN = f"{_ARRIVED}{_COLLECTED}{_BETWEEN}"
+COLLECTED_AMONG = f"{_ARRIVED}{_COLLECTED}{_AMONG}"

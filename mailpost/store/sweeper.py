@@ -22,13 +22,13 @@ from mailpost.retention import NEVER, Retention
 from mailpost.store import sql
 from mailpost.store.bans import Forget
 from mailpost.store.bin import BIN
-from mailpost.store.expiring import Expire, concerned
+from mailpost.store.expiring import Expire, Overdue, portion, retentions
 from mailpost.store.lapsing import LAPSE, Lapse
 from mailpost.store.locks import BACKUP
 from mailpost.store.taking import Empty, GiveBack, Take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import apsw
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -184,24 +184,31 @@ class Sweeper:
 
     async def _expire(self, now: int) -> None:
         """Take out what no retention keeps any more."""
-        to_bin = now if self._bin_keeps else None
-        for maildrop, retention in await self._readers.defer(concerned, self._retention, now):
+        for maildrop, retention in await self._readers.defer(retentions, self._retention):
             letters = 0
-            while self._running:
-                expiring = Expire(maildrop, retention, now, SLICE, to_bin)
-                taken = await self._ledger.submit(expiring)
-                letters += taken.letters
-                if taken.parcels:
-                    await self._in_thread(self._remove, taken.parcels)
-                if taken.letters < SLICE:
-                    break
-                await self._pause()
-            self.log.info(
-                "{letters} letters of maildrop {maildrop} were kept for long enough: {retention}",
-                letters=letters,
-                maildrop=maildrop,
-                retention=str(retention),
-            )
+            above: int | None = 0
+            while self._running and above is not None:
+                found, above = await self._readers.defer(portion, maildrop, retention, now, above)
+                for start in range(0, len(found), SLICE):
+                    some = found[start : start + SLICE]
+                    letters += await self._expire_some(maildrop, retention, now, some)
+                    await self._pause()
+            if letters:
+                self.log.info(
+                    "{letters} letters of maildrop {maildrop} were kept for long enough: {retention}",
+                    letters=letters,
+                    maildrop=maildrop,
+                    retention=str(retention),
+                )
+
+    async def _expire_some(
+        self, maildrop: int, retention: Retention, now: int, found: Sequence[Overdue]
+    ) -> int:
+        to_bin = now if self._bin_keeps else None
+        taken = await self._ledger.submit(Expire(maildrop, retention, now, found, to_bin))
+        if taken.parcels:
+            await self._in_thread(self._remove, taken.parcels)
+        return taken.letters
 
     async def _sweep(self) -> None:
         if self._late:

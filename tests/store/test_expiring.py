@@ -7,7 +7,7 @@ from mailpost.retention import NEVER, Retention
 from mailpost.store import sweeper
 from mailpost.store.changes import INTERVAL
 from mailpost.store.delivery import ROW
-from mailpost.store.expiring import Expiry
+from mailpost.store.expiring import Expire, Expiry, portion
 from mailpost.store.keeping import SLICE
 from mailpost.store.lapsing import DAY
 
@@ -239,6 +239,23 @@ def test_a_device_that_came_later_is_not_waited_for(patient, alice):
     add(patient, alice, "phone", since=None)
     pass_days(patient, 11)
     assert letters(patient) == []
+
+
+def test_what_has_changed_meanwhile_stays(patient, alice):
+    """Between the look and the transaction a device came that has not collected it."""
+    patient.deliver(b"1\r\n", alice)
+    fetch(patient, alice)
+    patient.clock.advance(11 * DAY)
+    when = int(patient.clock.seconds())
+    found, above = portion(patient.store._finder, alice.maildrop, COLLECTED, when, 0)
+    assert [one.number for one in found] == [1]
+    assert portion(patient.store._finder, alice.maildrop, COLLECTED, when, above) == ([], None)
+    phone = add(patient, alice, "phone")
+    expire = Expire(alice.maildrop, COLLECTED, when, found, when)
+    assert patient.ledger.run(expire).letters == 0
+    patient.store.devices.remove(alice, phone.name)
+    assert patient.ledger.run(expire).letters == 1
+    assert patient.ledger.run(expire).letters == 0
 
 
 def test_what_nobody_collects_stays(patient, alice):
