@@ -164,11 +164,20 @@ class LetterUnderWay:
 
     @property
     def names(self) -> str:
-        """The recipients for the log: all of a few, the first of many."""
+        """The recipients for the log: all of a few, the first of many; what they were called, if not so."""
         recipients = list(self._recipients.values())
-        names = [destination.delivered_to for destination, _ in recipients[:_NAMED]]
+        names = [_named(*recipient) for recipient in recipients[:_NAMED]]
         more = len(recipients) - len(names)
         return ", ".join(names) + (f" and {more} more" if more else "")
+
+
+def _named(destination: Destination, recipient: Address) -> str:
+    """Whom a copy is for; behind it in parentheses the address that the peer named, where it is another."""
+    known = destination.delivered_to
+    if not recipient.domain or known == f"{recipient.local}@{recipient.domain}":
+        return known
+    named = str(recipient)
+    return known if named.lower() == known.lower() else f"{known} ({named})"
 
 
 def _of_all(outcomes: Sequence[Outcome]) -> Outcome:

@@ -109,4 +109,4 @@ def _checked(text: str, of: str) -> Address:
 
 
 def _bad(text: str, why: str) -> BadAddress:
-    return BadAddress(f"{text if text.isprintable() else ascii(text)} {why}")
+    return BadAddress(f"{text if text and text.isprintable() else ascii(text)} {why}")

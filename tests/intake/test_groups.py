@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from mailpost.envelope import Destination, Group
@@ -13,6 +15,9 @@ from mailpost.wire.smtp import Settings
 from tests.memory import Peer
 
 from .office import ENVELOPE, Office, codes
+
+if TYPE_CHECKING:
+    from tests.logbook import Logbook
 
 pytestmark = pytest.mark.usefixtures("log")
 
@@ -129,3 +134,18 @@ def test_a_report_to_a_group() -> None:
     assert report is not None
     assert [copy.maildrop for copy in report.copies] == [2, 3]
     assert report.copies[1].postmark == b"Return-Path: <>\r\nDelivered-To: carol@example.org\r\n"
+
+
+def test_the_log_has_both_names(log: Logbook) -> None:
+    """A letter's line says who has it, and how they were called; the same name is not said twice."""
+    office = with_team()
+    office.sorter.answers["INFO"] = ALICE
+    peer = office.peer()
+    peer.ask(FROM + TO_TEAM + b"RCPT TO:<INFO@example.org>\r\n" + LETTER)
+    peer.ask(FROM + b"RCPT TO:<alice@Example.ORG>\r\n" + LETTER)
+    several, one = (line.partition(" to ")[2] for line in log.lines("letter "))
+    assert several.startswith(
+        "bob@example.org (team@example.org), carol@example.org (team@example.org),"
+        " alice@example.org (INFO@example.org), 26 octets"
+    )
+    assert one.startswith("alice@example.org, 26 octets")

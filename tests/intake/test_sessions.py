@@ -281,7 +281,7 @@ def test_the_letter_in_the_log(log: Logbook) -> None:
     """One line for a letter, with the trace id that the 250 names."""
     office = Office()
     peer = office.peer()
-    heard = peer.ask(ENVELOPE + b"RCPT TO:<bob@x>\r\nDATA\r\nhello\r\n.\r\n")
+    heard = peer.ask(ENVELOPE + b"RCPT TO:<bob@example.org>\r\nDATA\r\nhello\r\n.\r\n")
     trace = heard.split()[-1].decode()
     (fields,) = log.fields("mailpost.intake", "trace")
     assert fields == {
@@ -307,7 +307,7 @@ def test_a_refused_letter_in_the_log(log: Logbook) -> None:
     office = Office(max_octets=10)
     office.delivery.at_once = False
     peer = office.peer()
-    peer.ask(b"MAIL FROM:<>\r\nRCPT TO:<alice@x>\r\nDATA\r\n" + b"x" * 100 + b"\r\n.\r\n")
+    peer.ask(b"MAIL FROM:<>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n" + b"x" * 100 + b"\r\n.\r\n")
     peer.ask(ENVELOPE + b"DATA\r\n.\r\n")
     office.delivery.kept[0].committed.callback([TryLater(reason="ledger: disk I/O error")])
     refused, put_off = log.lines("letter")
