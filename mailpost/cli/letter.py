@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from email.utils import parseaddr
 from typing import TYPE_CHECKING
 
 import click
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from mailpost.store.tracing import Entry
 
 _SHOWN = 20
-_FROM = 24  # columns
+_FROM = 18  # columns
 
 
 class Letters(click.Group):
@@ -119,12 +120,19 @@ def list_(name: str, limit: int, *, as_json: bool) -> None:
                 one.trace,
                 minute(one.arrived),
                 size(one.octets),
-                cut(harmless(_told(one, "From")), _FROM),
+                cut(harmless(_author(one)), _FROM),
                 _told(one, "Subject"),
             )
             for one in found
         ],
     )
+
+
+def _author(entry: Entry) -> str:
+    """The author's name, or address where there is no name."""
+    told = _told(entry, "From")
+    name, address = parseaddr(told)
+    return name or (address if "@" in address else told)
 
 
 def _told(entry: Entry, name: str) -> str:

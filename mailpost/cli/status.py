@@ -12,7 +12,7 @@ import click
 from mailpost.cli.failures import UNAVAILABLE
 from mailpost.cli.office import open_office, this_program
 from mailpost.cli.options import config_option
-from mailpost.cli.table import counted, lasting, minute, moment, show, size
+from mailpost.cli.table import counted, labelled, lasting, minute, moment, show, size
 
 if TYPE_CHECKING:
     from mailpost.config import Config
@@ -129,24 +129,27 @@ def _print(told: dict[str, Any]) -> None:
                 for one in told["listeners"]
             ],
         )
-        click.echo(
-            f"\nletters      {told['letters_in']} taken in and {told['letters_out']} collected since"
-            f" then; {counted(told['waiting_writes'], 'write waits', 'writes wait')}"
+        click.echo()
+        waiting = counted(told["waiting_writes"], "write waits", "writes wait")
+        labelled(
+            "letters",
+            f"{told['letters_in']} taken in and {told['letters_out']} collected since then; {waiting}",
         )
     else:
         click.echo(f"No office runs; start it: {this_program()} serve\n")
     kept, disk = told["store"], told["disk"]
     on_disk = kept["database"] + kept["log"] + kept["parcels"]
-    click.echo(
-        f"store        {kept['path']}: {counted(kept['accounts'], 'account')},"
-        f" {counted(kept['letters'], 'letter')} of {size(kept['octets'])}\n"
-        f"disk         {size(on_disk)} taken, {size(disk['free'])} free;"
-        f" below {size(disk['reserve'])} no letter is taken in"
+    letters = f"{counted(kept['letters'], 'letter')} of {size(kept['octets'])}"
+    labelled("store", f"{kept['path']}: {counted(kept['accounts'], 'account')}, {letters}")
+    labelled(
+        "disk",
+        f"{size(on_disk)} taken, {size(disk['free'])} free;"
+        f" below {size(disk['reserve'])} no letter is taken in",
     )
     if told["bans"]:
-        click.echo(f"bans         {told['bans']} in force; see them: {this_program()} ban list")
+        labelled("bans", f"{told['bans']} in force; see them: {this_program()} ban list")
     for one in told["certificates"]:
-        click.echo(f"certificate  {one['file']}: {_age(one)}")
+        labelled("certificate", f"{one['file']}: {_age(one)}")
 
 
 def _age(one: dict[str, Any]) -> str:

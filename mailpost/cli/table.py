@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 GAP = "  "
-_LEAST = 12  # columns that the last one keeps, however narrow the terminal
+_LEAST = 6  # columns that the last one keeps, however narrow the terminal
 _DAY, _HOUR, _MINUTE = 86_400, 3600, 60
 
 
@@ -66,6 +67,15 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], width: int | N
         ]
         laid.append(GAP.join(cells).rstrip())
     return "\n".join(laid)
+
+
+def labelled(label: str, text: str, indent: int = 13) -> None:
+    """Print a line that begins with a label; on a terminal it is folded, elsewhere it stays one line."""
+    line = f"{label:{indent}}{harmless(text)}"
+    if sys.stdout.isatty():
+        width = max(indent * 2, shutil.get_terminal_size().columns)
+        line = textwrap.fill(line, width, subsequent_indent=" " * indent, break_on_hyphens=False)
+    click.echo(line)
 
 
 def harmless(text: str) -> str:

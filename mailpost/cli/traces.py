@@ -9,7 +9,7 @@ import click
 from attrs import define, field
 
 from mailpost.cli import headers
-from mailpost.cli.table import harmless, minute, moment, show, size
+from mailpost.cli.table import labelled, minute, moment, show, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,7 +172,7 @@ def tell(one: Traces) -> None:
     ]
     for what, text in told:
         if text:
-            click.echo(f"{what:10}  {harmless(text)}")
+            labelled(what, text)
     for entry, views in one.copies:
         click.echo(
             f"\nin {entry.account}'s maildrop, number {entry.number}, unique-id {entry.uidl}:"

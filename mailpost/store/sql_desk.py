@@ -13,7 +13,9 @@ ACCOUNT_LOCKED = (
 MAILDROPS = (
     "SELECT a.name, m.letters, m.octets,"
     " (SELECT e.arrived FROM entry e WHERE e.maildrop = m.maildrop ORDER BY e.number LIMIT 1),"
-    " (SELECT max(v.opened) FROM view v WHERE v.maildrop = m.maildrop),"
+    # A device's opening is noted when it is made: of one that was never seen it tells nothing.
+    " (SELECT max(v.opened) FROM view v LEFT JOIN device d ON d.view = v.view"
+    " WHERE v.maildrop = m.maildrop AND (d.device IS NULL OR d.seen IS NOT NULL)),"
     " (SELECT max(f.at) FROM view v JOIN fetched f ON f.view = v.view WHERE v.maildrop = m.maildrop),"
     " l.since, l.reason FROM account a JOIN maildrop m ON m.maildrop = a.maildrop"
     " LEFT JOIN locked l ON l.maildrop = m.maildrop ORDER BY a.name"

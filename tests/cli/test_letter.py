@@ -73,14 +73,14 @@ def test_by_trace_id(office):
     office.let_go(office.accounts.find("bob"), 0)
     told = letter(TRACE.upper()).stdout
     for part in (
-        f"letter      {TRACE}\n",
-        "came        2027-01-15 08:00 UTC\n",
-        "received    from client.example.net ([192.0.2.7]) by mail.example.org with ESMTPS id ",
-        "return to   <joerg@example.net>\n",
+        f"letter       {TRACE}\n",
+        "came         2027-01-15 08:00 UTC\n",
+        "received     from client.example.net ([192.0.2.7]) by mail.example.org with ESMTPS id ",
+        "return to    <joerg@example.net>\n",
         "in the database\n",
-        "from        Jörg <joerg@example.net>\n",
-        "subject     tea at four\n",
-        "message id  <tea.1@example.net>\n",
+        "from         Jörg <joerg@example.net>\n",
+        "subject      tea at four\n",
+        "message id   <tea.1@example.net>\n",
         "in alice's maildrop, number 1, unique-id ",
         "(main)  shown  never\n",
         "in bob's maildrop, number 1, unique-id ",
@@ -199,10 +199,10 @@ def test_list(office):
     office.clock.advance(60)
     deliver(office, b"Subject: second\r\n\r\n", "alice")
     head, second, first = letter("list", "ALICE").stdout.splitlines()
-    assert head == ("trace id          came (UTC)        size   from                      subject")
+    assert head == ("trace id          came (UTC)        size   from  subject")
     assert second.startswith(f"{TRACE}  2027-01-15 08:01  ")
     assert second.endswith("second")
-    assert first.endswith(" B  Jörg <joerg@example.net>  tea at four")
+    assert first.endswith(" B  Jörg  tea at four")
     assert len(letter("list", "alice", "--limit", "1").stdout.splitlines()) == 2
     assert letter("list", "bob").stdout.splitlines() == [
         "trace id  came (UTC)  size  from  subject"
@@ -219,7 +219,7 @@ def test_nothing_harms_a_terminal(office):
     for told in (letter("list", "alice").stdout, letter(TRACE).stdout):
         assert "\x1b" not in told
         assert told.replace("\n", "").isprintable()
-        assert "\\x1b]0;owned\\x07" in told
+        assert "\\x1b]0;owned" in told
         assert "\\u202e" in told
 
 

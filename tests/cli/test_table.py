@@ -84,6 +84,19 @@ def test_moments():
     assert table.minute(1_777_897_800) == "2026-05-04 12:30"
 
 
+def test_a_label(monkeypatch, capsys):
+    """On a terminal its text is folded beside it; in a pipe it stays one line, for grep."""
+    text = "a text that is rather longer than that narrow terminal"
+    table.labelled("store", text)
+    assert capsys.readouterr().out == f"store        {text}\n"
+    monkeypatch.setattr(table.sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    table.labelled("store", text)
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first.startswith("store        a text")
+    assert all(line.startswith(" " * 13) and len(line) <= 40 for line in others)
+
+
 def test_counting():
     """A noun agrees with its number."""
     assert table.counted(1, "letter") == "1 letter"

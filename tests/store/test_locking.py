@@ -95,6 +95,16 @@ def test_the_list(office, alice, bob):
     ]
 
 
+def test_a_device_that_was_never_seen(office, alice):
+    """That it was made is no collection."""
+    office.store.devices.add(alice, "phone", digest=b"")
+    assert office.store.maildrops()[0].collected is None
+    (phone,) = office.accounts.devices_of(alice)
+    office.accounts.seen(phone.number, NOW + 5)
+    office.turn()
+    assert office.store.maildrops()[0].collected == NOW
+
+
 def test_views(office, alice):
     """Each view has a floor and what waits above it; a device that was never seen was never opened."""
     for _ in range(3):
