@@ -36,7 +36,8 @@ def welcome(path: Path, config: Config, doors: Sequence[Door], names: Sequence[s
     domain = config.office.domains[0]
     name = names[0] if names else "alice"
     lines = [f"mailpost {__version__} serves {', '.join(config.office.domains)}", ""]
-    lines += [f"  {_name(one.listen)}  {one.where}" for one in doors]
+    wide = max((len(_name(one.listen)) for one in doors), default=0)
+    lines += [f"  {_name(one.listen):{wide}}  {one.where}" for one in doors]
     if names:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         lines += ["", f"Log in as {', '.join(names[:_SHOWN])}{more}, with or without @{domain}."]

@@ -234,7 +234,7 @@ def test_it_opens_and_closes(office, how):
         assert time.monotonic() - began < 10
     assert process.returncode == 0
     assert "Traceback" not in log
-    assert "SMTP, TLS on request  127.0.0.1:" in told
+    assert "SMTP, TLS on request        127.0.0.1:" in told
     assert f"mailpost --config {office} user add alice" in told
 
 
