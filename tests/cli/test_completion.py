@@ -14,16 +14,17 @@ from click.testing import CliRunner
 from mailpost.cli import failures, main
 
 
-@pytest.fixture
-def office(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    run("init", "office", "--domain", "example.org", "--user", "alice")
+@pytest.fixture(scope="module")
+def office(made_office, tmp_path_factory):
+    """An office that no test here changes."""
+    folder = tmp_path_factory.mktemp("completion") / "office"
+    shutil.copytree(made_office, folder)
+    words = ["-c", str(folder / "mailpost.toml")]
     for name in ("alan", "bob"):
-        run("-c", "office/mailpost.toml", "user", "add", name, "--no-password")
-    run("-c", "office/mailpost.toml", "device", "add", "alice", "phone")
-    run("-c", "office/mailpost.toml", "device", "add", "alice", "pad")
-    run("-c", "office/mailpost.toml", "device", "add", "bob", "phone")
-    return ["-c", "office/mailpost.toml"]
+        run(*words, "user", "add", name, "--no-password")
+    for account, device in (("alice", "phone"), ("alice", "pad"), ("bob", "phone")):
+        run(*words, "device", "add", account, device)
+    return words
 
 
 def run(*words):

@@ -33,14 +33,12 @@ RUNNING = {"process": 4711, "version": "1.2.3", "listeners": []}
 
 
 @pytest.fixture(autouse=True)
-def office(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def office(office_here, monkeypatch):
+    office_here()
     monkeypatch.setattr(machine, "_unsynchronised", lambda: False)
     monkeypatch.setattr(ports, "state", lambda _: ports.FREE)
     monkeypatch.setattr(dns, "addresses", lambda _: ["192.0.2.1"])
     monkeypatch.setattr(dns, "mail_exchangers", lambda _: ["mail.example.org"])
-    run("init", "office", "--domain", "example.org", "--user", "alice")
-    monkeypatch.setenv("MAILPOST_CONFIG", str(FILE))
 
 
 def run(*words):

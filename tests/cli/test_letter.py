@@ -25,10 +25,8 @@ LETTER = (
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    run("init", "office", "--domain", "example.org", "--user", "alice")
-    monkeypatch.setenv("MAILPOST_CONFIG", "office/mailpost.toml")
+def place(office_here):
+    office_here()
     run("user", "add", "bob", "--no-password")
 
 

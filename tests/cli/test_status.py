@@ -36,10 +36,8 @@ RUNNING = {
 
 
 @pytest.fixture(autouse=True)
-def office(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    run("init", "office", "--domain", "example.org", "--user", "alice")
-    monkeypatch.setenv("MAILPOST_CONFIG", "office/mailpost.toml")
+def office(office_here):
+    office_here()
 
 
 @pytest.fixture
