@@ -30,7 +30,7 @@ from mailpost.intake import Allowance, LMTPFactory, Notices, SMTPFactory, Submis
 from mailpost.limits import ConnectionLimits, connection_rates
 from mailpost.sorting.local import LocalSorter
 from mailpost.status import report
-from mailpost.store import DAY, Domains, Store, open_store
+from mailpost.store import DAY, Domains, Policy, Store, open_store
 from mailpost.tls import CertificateFiles, ServerTLS
 from mailpost.wire.smtp import Settings
 
@@ -130,11 +130,13 @@ class PostOffice(Service):
             clock=reactor,
             call_in_reactor=reactor.callFromThread,
             defer_to_thread=in_thread,
-            reserve=config.office.disk_reserve,
-            lapse=config.office.device_lapse * DAY,
-            bin_keeps=config.keeping.bin * DAY,
-            quota=config.keeping.quota,
-            retention=config.keeping.retention,
+            policy=Policy(
+                reserve=config.office.disk_reserve,
+                lapse=config.office.device_lapse * DAY,
+                bin_keeps=config.keeping.bin * DAY,
+                quota=config.keeping.quota,
+                retention=config.keeping.retention,
+            ),
         )
         store.warnings.write = Notices(config.office.hostname, config.office.domains[0]).filling
         store.start()

@@ -35,6 +35,7 @@ from mailpost.store.fetched import Fetched
 from mailpost.store.keeping import Rules
 from mailpost.store.lapsing import DAY
 from mailpost.store.overview import ListedMaildrop, ListedView
+from mailpost.store.policy import Policy
 from mailpost.store.store import Store, create_store, open_store, serving
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "NoSuchBan",
     "NoSuchName",
     "NotAStore",
+    "Policy",
     "Rights",
     "Rules",
     "Store",

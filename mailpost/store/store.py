@@ -15,12 +15,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mailpost.retention import NEVER, Retention
 from mailpost.store.accounts import Account, Accounts
 from mailpost.store.addresses import Addresses
 from mailpost.store.backup import Manifest, back_up
 from mailpost.store.bans import KeptBans
-from mailpost.store.bin import BIN, Bin
+from mailpost.store.bin import Bin
 from mailpost.store.bringing import Bringing
 from mailpost.store.changes import REVOKED, Changes
 from mailpost.store.checkpoints import Checkpoints
@@ -32,7 +31,7 @@ from mailpost.store.fetched import Fetched, fetched_by
 from mailpost.store.figures import Figures, figures
 from mailpost.store.heads import head
 from mailpost.store.keeping import Keeping
-from mailpost.store.lapsing import DAY, LAPSE
+from mailpost.store.lapsing import DAY
 from mailpost.store.ledger import Ledger
 from mailpost.store.locking import Locking
 from mailpost.store.locks import SERVING, LockFile
@@ -40,10 +39,11 @@ from mailpost.store.logins import Logins
 from mailpost.store.maildrops import Lately, Maildrop
 from mailpost.store.overview import ListedMaildrop, ListedView, list_maildrops, list_views
 from mailpost.store.parcels import Parcels
+from mailpost.store.policy import AS_IT_SHIPS, Policy
 from mailpost.store.quotas import KEPT, Quotas
 from mailpost.store.readers import Readers
 from mailpost.store.snapshot import Room
-from mailpost.store.space import RESERVE, Space
+from mailpost.store.space import Space
 from mailpost.store.sqlite import Engine
 from mailpost.store.sweeper import Sweeper
 from mailpost.store.tracing import Tracing
@@ -80,18 +80,14 @@ class Store:
     :ivar iterations: the count of SCRAM, the same for everybody and for good.
     """
 
-    def __init__(  # noqa: PLR0913 - the settings of a store
+    def __init__(
         self,
         path: Path,
         *,
         clock: IReactorTime,
         call_in_reactor: Callable[..., object],
         defer_to_thread: Callable[..., Deferred[Any]],
-        reserve: int = RESERVE,
-        lapse: int = LAPSE,
-        bin_keeps: int = BIN,
-        quota: int = 0,
-        retention: Retention = NEVER,
+        policy: Policy = AS_IT_SHIPS,
     ) -> None:
         self._engine = engine = Engine(path)
         engine.check()
@@ -107,7 +103,7 @@ class Store:
         self.ledger = Ledger(
             Writer(engine, self._turns, time.monotonic), Checkpoints(engine), clock, call_in_reactor
         )
-        self.space = Space(path.parent, clock, reserve)
+        self.space = Space(path.parent, clock, policy.reserve)
         self.accounts = Accounts(self._finder, self._readers, self.ledger, self._locks)
         self.addresses = Addresses(self._finder, self.ledger)
         self.devices = Devices(self._readers, self.ledger, clock)
@@ -125,9 +121,7 @@ class Store:
             locks=self._locks,
             space=self.space,
             in_thread=defer_to_thread,
-            lapse=lapse,
-            bin_keeps=bin_keeps,
-            retention=retention,
+            policy=policy,
         )
         self.delivery = Delivery(
             self.ledger,
@@ -136,7 +130,7 @@ class Store:
             clock,
             defer_to_thread,
             self.sweeper.make_room,
-            Quotas(self._finder, quota),
+            Quotas(self._finder, policy.quota),
         )
         self._epoch = office["epoch"]
         self.bringing = Bringing(
@@ -149,7 +143,7 @@ class Store:
         self._changes.follow(KEPT, self._rules_changed)
         self.logins = Logins(self._finder, self.sweeper.search)
         self._changes.follow(REVOKED, self.logins.look)
-        self.expiry = Expiry(self._finder, retention)
+        self.expiry = Expiry(self._finder, policy.retention)
         self._room = Room(
             clock=clock,
             epoch=office["epoch"],
@@ -264,18 +258,14 @@ def create_store(path: Path | str) -> None:
     Engine(Path(path)).create()
 
 
-def open_store(  # noqa: PLR0913 - the settings of a store
+def open_store(
     path: Path | str,
     *,
     clock: IReactorTime,
     call_in_reactor: Callable[..., object],
     defer_to_thread: Callable[..., Deferred[Any]],
     create: bool = False,
-    reserve: int = RESERVE,
-    lapse: int = LAPSE,
-    bin_keeps: int = BIN,
-    quota: int = 0,
-    retention: Retention = NEVER,
+    policy: Policy = AS_IT_SHIPS,
 ) -> Store:
     """Open a store.
 
@@ -283,11 +273,7 @@ def open_store(  # noqa: PLR0913 - the settings of a store
     :param call_in_reactor: ``reactor.callFromThread``.
     :param defer_to_thread: runs a callable with its arguments in a thread; a Deferred of its result.
     :param create: make the store where there is none.
-    :param reserve: octets of disk that intake leaves free.
-    :param lapse: seconds unopened, after which a view holds no letters while another one does.
-    :param bin_keeps: seconds that deleted letters can come back; 0: they cannot.
-    :param quota: octets that a maildrop may hold which has no quota of its own; 0: any number.
-    :param retention: for how long letters are kept in a maildrop that has nothing of its own set.
+    :param policy: what the office's configuration says of how letters are kept.
     :raises StoreError: it cannot be opened; the message says what to do.
     """
     place = Path(path)
@@ -298,9 +284,5 @@ def open_store(  # noqa: PLR0913 - the settings of a store
         clock=clock,
         call_in_reactor=call_in_reactor,
         defer_to_thread=defer_to_thread,
-        reserve=reserve,
-        lapse=lapse,
-        bin_keeps=bin_keeps,
-        quota=quota,
-        retention=retention,
+        policy=policy,
     )

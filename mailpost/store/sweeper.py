@@ -18,12 +18,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailpost.outcome import TemporaryFailure
-from mailpost.retention import NEVER, Retention
 from mailpost.store import sql
 from mailpost.store.bans import Forget
-from mailpost.store.bin import BIN
 from mailpost.store.expiring import Expire, Overdue, portion, retentions
-from mailpost.store.lapsing import LAPSE, Lapse
+from mailpost.store.lapsing import Lapse
 from mailpost.store.locks import BACKUP
 from mailpost.store.taking import Empty, GiveBack, Take
 
@@ -33,9 +31,11 @@ if TYPE_CHECKING:
     import apsw
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+    from mailpost.retention import Retention
     from mailpost.store.ledger import Ledger
     from mailpost.store.locks import LockFile
     from mailpost.store.parcels import Parcels
+    from mailpost.store.policy import Policy
     from mailpost.store.readers import Readers
     from mailpost.store.space import Space
 
@@ -54,14 +54,11 @@ class Sweeper:
     """Sweeps one store.
 
     :param in_thread: runs a callable in some thread; a Deferred of its result.
-    :param lapse: seconds unopened, after which a view lapses.
-    :param bin_keeps: seconds that a letter stays in the bin; 0: there is no bin.
-    :param retention: what holds of maildrops for which nothing is set.
     """
 
     log = Logger()
 
-    def __init__(  # noqa: PLR0913 - what it works with
+    def __init__(
         self,
         *,
         clock: IReactorTime,
@@ -71,14 +68,12 @@ class Sweeper:
         locks: LockFile,
         space: Space,
         in_thread: Callable[..., Deferred[Any]],
-        lapse: int = LAPSE,
-        bin_keeps: int = BIN,
-        retention: Retention = NEVER,
+        policy: Policy,
     ) -> None:
         self._clock = clock
-        self._lapse = lapse
-        self._bin_keeps = bin_keeps
-        self._retention = retention
+        self._lapse = policy.lapse
+        self._bin_keeps = policy.bin_keeps
+        self._retention = policy.retention
         self._ledger = ledger
         self._readers = readers
         self._parcels = parcels

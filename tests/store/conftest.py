@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 
 from mailpost.envelope import Copy, Envelope, Traits
 from mailpost.interfaces import IPieces
-from mailpost.store import create_store, open_store
+from mailpost.store import Policy, create_store, open_store
 
 POSTMARK = b"Return-Path: <>\r\n"
 
@@ -45,7 +45,7 @@ class Office:
             clock=self.clock,
             call_in_reactor=self._call,
             defer_to_thread=self._hop,
-            **self.settings,
+            policy=Policy(**self.settings),
         )
         self.ledger = self.store.ledger
         self.accounts = self.store.accounts
