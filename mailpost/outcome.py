@@ -67,5 +67,9 @@ class LetterGone(TemporaryFailure):
     """A letter left its maildrop while a session had it listed; another session will not list it."""
 
 
+class TooSoon(Exception):  # noqa: N818 - likewise, [LOGIN-DELAY]
+    """The same user has collected too short a time ago (RFC 2449 §6.5)."""
+
+
 class MaildropInUse(Exception):  # noqa: N818 - RFC 2449's own term, [IN-USE]
     """Another session holds this maildrop's lock (RFC 1939 §4)."""

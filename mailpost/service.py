@@ -171,7 +171,7 @@ class PostOffice(Service):
         for door in self.doors:
             room = self._room(door.listen.protocol, store, sorter, portal, limits)
             if isinstance(room, SMTPFactory):
-                room.allowance = allowance
+                room.desk.allowance = allowance
             room.transcripts = self._transcripts
             room.guard = guard
             door.open_to(room, self._tls if door.listen.tls != "none" else None, reactor)

@@ -213,7 +213,7 @@ def test_too_many_within_a_minute(config: Config, log: Logbook) -> None:
 def test_accounts_have_an_allowance(house: House) -> None:
     """That of the configuration, one for all doors at which letters are handed in."""
     rooms = [door.room for door in house.office.doors if isinstance(door.room, SMTPFactory)]
-    allowances = {room.allowance for room in rooms}
+    allowances = {room.desk.allowance for room in rooms}
     assert len(allowances) == 1
     (allowance,) = allowances
     assert allowance is not None

@@ -20,7 +20,7 @@ from zope.interface import directlyProvides, implementer
 
 from mailpost.connection import Security
 from mailpost.envelope import Destination
-from mailpost.intake.protocol import LMTPFactory, SMTPFactory, SubmissionFactory
+from mailpost.intake.listeners import LMTPFactory, SMTPFactory, SubmissionFactory
 from mailpost.interfaces import ISender
 from mailpost.limits import MAX_BUFFERED
 from mailpost.outcome import Delivered, MaildropLocked, Refused, TemporaryFailure, TryLater

@@ -6,24 +6,24 @@ Login opens a maildrop, RETR takes letters from its snapshot, QUIT alone lets le
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING
 
 from twisted.cred.error import LoginFailed
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from mailpost.accounts.admission import LoginConnection
 from mailpost.accounts.entrance import Entrance
 from mailpost.collection.login_delay import LoginDelay
 from mailpost.connection import Connection, ConnectionFactory
 from mailpost.interfaces import IDowngrading, IRemembering
 from mailpost.limits import ConnectionLimits
 from mailpost.logs import told
-from mailpost.outcome import LetterGone, MaildropInUse, MaildropLocked, TemporaryFailure
+from mailpost.outcome import LetterGone, MaildropInUse, MaildropLocked, TemporaryFailure, TooSoon
 from mailpost.wire import reply
-from mailpost.wire.login import Login
 from mailpost.wire.pop3 import POP3Server
 from mailpost.wire.pop3_events import LetterAsked, TLSAsked, UpdateAsked
-from mailpost.wire.sasl_events import KeysAsked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from mailpost.interfaces import IMaildrop, IPieces, ISnapshot
+    from mailpost.wire.login import Login
     from mailpost.wire.reply import Response
     from mailpost.wire.session import Event, SessionEnded
 
@@ -39,10 +40,15 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 600.0
 """RFC 1939 §3: at least 10 minutes."""
 
+_NOT_LET_IN: dict[type, Response] = {
+    MaildropInUse: reply.POP_IN_USE,
+    TooSoon: reply.POP_TOO_SOON,
+}
+
 _log = Logger(namespace="mailpost.collection")
 
 
-class POP3Connection(Connection):
+class POP3Connection(LoginConnection):
     """One peer that collects.
 
     :ivar snapshot: the open maildrop; None before login and after the end.
@@ -56,7 +62,6 @@ class POP3Connection(Connection):
         self.snapshot: ISnapshot | None = None
         self._since = 0.0
         self._let_go = 0
-        self._login: Deferred[None] | None = None  # while it is under way
 
     # What a dialect says --------------------------------------------------------------------------
 
@@ -103,8 +108,7 @@ class POP3Connection(Connection):
     def gone(self) -> None:
         """Release the maildrop; one line for the session."""
         session = self.session
-        if self._login is not None:
-            self._login.cancel()  # nobody waits for it: a place in the queue is free
+        super().gone()
         self._close()
         _log.info(
             "collection by {user} from {peer}: {retrieved} retrieved, {deleted} deleted, {seconds:.3f} s",
@@ -119,64 +123,50 @@ class POP3Connection(Connection):
         """Answer what the session asks."""
         if isinstance(event, LetterAsked):
             self._fetch(event)
-        elif isinstance(event, Login):
-            self._login = self.answer_later(self._log_in(event))
-        elif isinstance(event, KeysAsked):
-            return self._give_keys(event)
         elif isinstance(event, UpdateAsked):
             self.answer_later(self._update(event.indexes))
         elif isinstance(event, TLSAsked):
             self.session.begin_tls()
             self.begin_tls()
+        else:
+            return super().act(event)
         return None
 
     # Login ----------------------------------------------------------------------------------------
 
-    def _give_keys(self, event: KeysAsked) -> SessionEnded | None:
-        try:
-            self.session.give_keys(self.factory.entrance.keys(event.name))
-        except TemporaryFailure as failure:
-            _log.warn("login of {user} put off: {why}", user=told(event.name), why=failure)
-            return self.session.refuse(reply.POP_TRY_LATER)
-        return None
+    @property
+    def entrance(self) -> Entrance:
+        """The listener's."""
+        return self.factory.entrance
 
-    async def _log_in(self, event: Login) -> None:
-        answer: Response | None = None
-        try:
-            maildrop, name = await self.factory.entrance.to_collect(
-                event, self.peer, self.factory.guard, self
-            )
-            snapshot = await self._open(maildrop)
-            if self.factory.delay.too_soon(name):
-                snapshot.close()
-                answer = reply.POP_TOO_SOON
-        except (LoginFailed, MaildropLocked, MaildropInUse, TemporaryFailure) as failure:
-            answer = self._not_let_in(event, failure)
-        self._login = None
+    async def let_in(self, event: Login) -> Callable[[], None]:
+        """What a login gives here is an open maildrop."""
+        factory = self.factory
+        maildrop, name = await factory.entrance.to_collect(event, self.peer, factory.guard, self)
+        snapshot = await self._open(maildrop)
+        if factory.delay.too_soon(name):
+            snapshot.close()
+            raise TooSoon
+        return partial(self._admit, snapshot, name)
+
+    def _admit(self, snapshot: ISnapshot, name: str) -> None:
         if self.session.closed:
-            if answer is None:
-                snapshot.close()
-        elif answer is None:
-            self.factory.delay.came(name)
-            if not self.session.utf8 and IDowngrading.providedBy(snapshot):
-                snapshot.downgrade()  # RFC 6856 §2
-            self.snapshot = snapshot
-            days = snapshot.days if IRemembering.providedBy(snapshot) else 0
-            self.session.admit(snapshot, name, days)
-        else:
-            end = self.session.refuse(answer)
-            if end is not None:
-                self.end(end)
+            snapshot.close()
+            return
+        self.factory.delay.came(name)
+        if not self.session.utf8 and IDowngrading.providedBy(snapshot):
+            snapshot.downgrade()  # RFC 6856 §2
+        self.snapshot = snapshot
+        days = snapshot.days if IRemembering.providedBy(snapshot) else 0
+        self.session.admit(snapshot, name, days)
 
-    def _not_let_in(self, event: Login, why: Exception) -> Response:
-        if isinstance(why, LoginFailed):
-            return reply.POP_BAD_LOGIN
+    def not_let_in(self, why: Exception) -> SessionEnded | None:
+        """-ERR, with the response code that tells why (RFC 2449 §8, RFC 3206)."""
         if isinstance(why, MaildropLocked):
-            return reply.pop_locked(str(why))
-        if isinstance(why, MaildropInUse):
-            return reply.POP_IN_USE
-        _log.warn("login of {user} put off: {why}", user=told(event.name), why=why)
-        return reply.POP_TRY_LATER
+            return self.session.refuse(reply.pop_locked(str(why)))
+        if isinstance(why, LoginFailed):
+            return self.session.refuse(reply.POP_BAD_LOGIN)
+        return self.session.refuse(_NOT_LET_IN.get(type(why), reply.POP_TRY_LATER))
 
     async def _open(self, maildrop: IMaildrop) -> ISnapshot:
         opened = maildrop.open()

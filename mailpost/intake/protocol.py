@@ -5,29 +5,19 @@ The one path of a letter: sender, recipients, pieces, commit, and only then the 
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from twisted.cred.error import LoginFailed
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from mailpost.accounts.entrance import Entrance
-from mailpost.connection import Connection, ConnectionFactory
-from mailpost.envelope import Destination, Envelope, Group, Report, Traits
+from mailpost.accounts.admission import LoginConnection
+from mailpost.envelope import Destination, Envelope, Group
+from mailpost.intake.keeping import Kept, keep, log_letter, log_refusal, new_trace
 from mailpost.intake.letter import LetterUnderWay
-from mailpost.intake.postmarks import Postmarks
-from mailpost.intake.reports import Reports
-from mailpost.limits import ConnectionLimits
-from mailpost.logs import told
-from mailpost.outcome import Delivered, MaildropLocked, Outcome, Refused, TemporaryFailure, TryLater
+from mailpost.outcome import Delivered, MaildropLocked, Outcome, Refused, TryLater
 from mailpost.wire import reply
-from mailpost.wire.lmtp import LMTPServer
-from mailpost.wire.login import Login
 from mailpost.wire.reply import Reply
-from mailpost.wire.sasl import Checks
-from mailpost.wire.sasl_events import KeysAsked
-from mailpost.wire.smtp import Settings, SMTPServer
 from mailpost.wire.smtp_events import (
     LetterReceived,
     PieceReceived,
@@ -38,43 +28,34 @@ from mailpost.wire.smtp_events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from twisted.cred.portal import Portal
-    from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
 
-    from mailpost.intake.allowance import Allowance
-    from mailpost.interfaces import IDelivery, ISender, ISorter
+    from mailpost.accounts.entrance import Entrance
+    from mailpost.intake.desk import Desk
+    from mailpost.interfaces import ISender
     from mailpost.outcome import Sorted
+    from mailpost.wire.lmtp import LMTPServer
+    from mailpost.wire.login import Login
     from mailpost.wire.session import Event, SessionEnded
+    from mailpost.wire.smtp import SMTPServer
 
-
-IDLE_SECONDS = 300.0
-"""RFC 5321 §4.5.3.2.7: at least 5 minutes."""
 
 _log = Logger(namespace="mailpost.intake")
 _ACCEPTED = (Destination, Group)
 
-S = TypeVar("S", bound=SMTPServer)
 
-
-def new_trace() -> str:
-    """A letter's trace id: 16 hexadecimal digits, all of them random."""
-    return os.urandom(8).hex()
-
-
-class SMTPConnection(Connection):
+class SMTPConnection(LoginConnection):
     """One peer that hands letters in."""
 
     session: SMTPServer
-    factory: SMTPFactory
 
-    def __init__(self, session: SMTPServer, peer: str) -> None:
+    def __init__(self, session: SMTPServer, peer: str, desk: Desk) -> None:
         super().__init__(session, peer)
+        self._desk = desk
         self._letter: LetterUnderWay | None = None
         self._sender: ISender | None = None  # who has logged in
-        self._login: Deferred[None] | None = None  # while it is under way
         self._letters = 0
         self._refused = 0  # recipients
         self._since = 0.0
@@ -129,8 +110,7 @@ class SMTPConnection(Connection):
 
     def gone(self) -> None:
         """Forget an unfinished letter; one line for the session."""
-        if self._login is not None:
-            self._login.cancel()  # nobody waits for it: a place in the queue is free
+        super().gone()
         self._forget()
         _log.info(
             "intake from {peer} ({helo}): {letters} letters, {refused} recipients refused,"
@@ -154,54 +134,47 @@ class SMTPConnection(Connection):
             self._begin(event)
         elif isinstance(event, TransactionAborted):
             self._abort(event)
-        elif isinstance(event, Login):
-            self._login = self.answer_later(self._log_in(event))
-        elif isinstance(event, KeysAsked):
-            self._give_keys(event)
         elif isinstance(event, TLSAsked):
             self._forget()  # nothing said before counts (RFC 3207 §4.2)
             self._sender = None
             self.session.begin_tls()
             self.begin_tls()
+        else:
+            return super().act(event)
         return None
 
     # Login ----------------------------------------------------------------------------------------
 
-    def _give_keys(self, event: KeysAsked) -> None:
-        entrance = self.factory.entrance
-        assert entrance is not None
-        try:
-            self.session.give_keys(entrance.keys(event.name))
-        except TemporaryFailure as failure:
-            _log.warn("login of {user} put off: {why}", user=told(event.name), why=failure)
-            self.session.answer(reply.LOGIN_LATER)
+    @property
+    def entrance(self) -> Entrance:
+        """The listener's."""
+        assert self._desk.entrance is not None
+        return self._desk.entrance
 
-    async def _log_in(self, event: Login) -> None:
-        entrance = self.factory.entrance
-        assert entrance is not None
-        answer: Reply | None = None
-        try:
-            self._sender, name = await entrance.to_send(event, self.peer, self.factory.guard, self)
-        except LoginFailed:
-            answer = reply.BAD_LOGIN
-        except MaildropLocked as locked:
-            answer = reply.locked(str(locked))
-        except TemporaryFailure as failure:
-            _log.warn("login of {user} put off: {why}", user=told(event.name), why=failure)
-            answer = reply.LOGIN_LATER
-        self._login = None
-        if self.session.closed:
-            return
-        if answer is None:
-            self.session.admit(name)
-        elif end := self.session.answer(answer):
-            self.end(end)
+    async def let_in(self, event: Login) -> Callable[[], None]:
+        """What a login gives here is a sender."""
+        sender, name = await self.entrance.to_send(event, self.peer, self.factory.guard, self)
+
+        def admit() -> None:
+            self._sender = sender
+            if not self.session.closed:
+                self.session.admit(name)
+
+        return admit
+
+    def not_let_in(self, why: Exception) -> SessionEnded | None:
+        """535, 525, or 454."""
+        if isinstance(why, LoginFailed):
+            return self.session.answer(reply.BAD_LOGIN)
+        if isinstance(why, MaildropLocked):
+            return self.session.answer(reply.locked(str(why)))
+        return self.session.answer(reply.LOGIN_LATER)
 
     # A letter's steps -----------------------------------------------------------------------------
 
     def _begin(self, event: SenderOffered) -> None:
         session, reverse_path = self.session, event.reverse_path
-        if not self.factory.delivery.has_room():
+        if not self._desk.delivery.has_room():
             session.answer(reply.DISK_FULL)
         elif self._sender and reverse_path and not self._sender.may_send_as(reverse_path):
             session.answer(reply.NOT_YOUR_ADDRESS)  # RFC 6409 §6.1
@@ -216,7 +189,7 @@ class SMTPConnection(Connection):
             )
             self._letter = LetterUnderWay(
                 envelope,
-                self.factory.delivery,
+                self._desk.delivery,
                 event.parameters.envelope_id,
                 event.parameters.size,
             )
@@ -226,7 +199,7 @@ class SMTPConnection(Connection):
         if self._letter.full:  # RFC 5321 §4.5.3.1.10: the rest comes separately
             self.session.answer(reply.TOO_MANY_RECIPIENTS)
             return
-        sorted_to = self.factory.sorter.sort(event.recipient)
+        sorted_to = self._desk.sorter.sort(event.recipient)
         if isinstance(sorted_to, Deferred):
             sorted_to.addCallback(self._sorted_late, event)
             sorted_to.addErrback(self.unexpected)
@@ -258,7 +231,7 @@ class SMTPConnection(Connection):
 
     def _too_many(self) -> Reply | None:
         """Whether whoever has logged in has handed in enough for now: the reply."""
-        allowance, user = self.factory.allowance, self.session.user
+        allowance, user = self._desk.allowance, self.session.user
         assert self._letter is not None
         if not user or allowance is None:
             return None
@@ -287,13 +260,13 @@ class SMTPConnection(Connection):
     async def _keep_with_report(self, event: LetterReceived, letter: LetterUnderWay) -> None:
         """The sender is to be told that it was delivered: ask first where that goes."""
         assert letter.envelope.reverse_path is not None
-        sender = self.factory.sorter.sort(letter.envelope.reverse_path)
+        sender = self._desk.sorter.sort(letter.envelope.reverse_path)
         if isinstance(sender, Deferred):
             sender = await sender
         if self.session.closed:
             return
         if isinstance(sender, TryLater):  # a report was promised: without one there is no letter
-            self._committed([sender], letter, event.octets)
+            self._kept(Kept([sender]), letter, event.octets)
         else:
             self._keep(event, letter, sender)
 
@@ -303,69 +276,18 @@ class SMTPConnection(Connection):
         letter: LetterUnderWay,
         sender: Destination | Group | Refused | None = None,
     ) -> None:
-        """Have it kept, and in the same transaction the report on it, if one was asked for."""
-        factory = self.factory
-        now = factory.clock.seconds()
-        added = b""
-        if factory.submission and not (event.dated and event.identified):
-            added = factory.postmarks.complete(
-                letter.envelope, now, dated=event.dated, identified=event.identified
-            )
-        traits = Traits(
-            eight_bit=event.eight_bit,
-            utf8=letter.envelope.protocol.startswith("UTF8"),
-            final_crlf=event.final_crlf,
-        )
-        told: Report | Refused | None = None
-        if isinstance(sender, Refused):  # its account has been removed meanwhile
-            told = sender
-        elif letter.report is not None:
-            assert sender is not None
-            told = factory.reports.write(
-                new_trace(), letter.envelope, sender, letter.report, added, now
-            )
-        report = told if isinstance(told, Report) else None
-        committed = letter.commit(
-            factory.postmarks, added, now, traits, atomic=factory.atomic, report=report
-        )
-        committed.addCallback(self._committed, letter, event.octets, told)
-        committed.addErrback(self.unexpected)
-        committed.addBoth(lambda _: self.go_on())
+        keeping = keep(letter, event, self._desk, self.factory.clock.seconds(), sender)
+        keeping.addCallback(self._kept, letter, event.octets)
+        keeping.addErrback(self.unexpected)
+        keeping.addBoth(lambda _: self.go_on())
 
-    def _committed(
-        self,
-        outcomes: Sequence[Outcome],
-        letter: LetterUnderWay,
-        octets: int,
-        told: Report | Refused | None = None,
-    ) -> None:
-        reported: Outcome | None = told if isinstance(told, Refused) else None
-        if isinstance(told, Report):
-            of_letter = len(outcomes) - len(told.copies)
-            outcomes, of_report = outcomes[:of_letter], outcomes[of_letter:]
-            reported = next((o for o in of_report if isinstance(o, Delivered)), of_report[-1])
-        failed = next((o for o in outcomes if not isinstance(o, Delivered)), None)
-        self._letters += failed is None
+    def _kept(self, kept: Kept, letter: LetterUnderWay, octets: int) -> None:
+        self._letters += kept.failed is None
         self._forget()
         if not self.session.closed:
-            self._conclude(outcomes, letter.envelope.trace)
+            self._conclude(kept.outcomes, letter.envelope.trace)
             self.flush()  # whoever waits for it need not wait for the log as well
-        _log.info(
-            "letter {trace} from <{sender}> to {recipients}, {octets} octets, by {peer}: {outcome}",
-            trace=letter.envelope.trace,
-            sender=letter.envelope.reverse_path or "",
-            recipients=letter.names,
-            octets=octets,
-            peer=self.peer,
-            outcome="kept" if failed is None else _why(failed),
-        )
-        if failed is None and reported is not None:
-            _log.info(
-                "report on letter {trace} to <{sender}>: {outcome}",
-                trace=letter.envelope.trace,
-                sender=letter.envelope.reverse_path,
-                outcome="kept" if isinstance(reported, Delivered) else _why(reported),
-            )
+        log_letter(letter, self.peer, octets, kept)
 
     def _conclude(self, outcomes: Sequence[Outcome], trace: str = "") -> None:
         """Say what became of the letter: one reply for all, since all were kept or none."""
@@ -373,16 +295,8 @@ class SMTPConnection(Connection):
         self.session.answer(_kept(trace) if failed is None else failed.reply)
 
     def _abort(self, event: TransactionAborted) -> None:
-        letter = self._letter
-        if event.refusal is not None and letter is not None:
-            _log.info(
-                "letter {trace} from <{sender}> to {recipients}, by {peer}: {outcome}",
-                trace=letter.envelope.trace,
-                sender=letter.envelope.reverse_path or "",
-                recipients=letter.names,
-                peer=self.peer,
-                outcome=str(event.refusal),
-            )
+        if event.refusal is not None and self._letter is not None:
+            log_refusal(self._letter, self.peer, event.refusal)
         self._forget()
 
     def _forget(self) -> None:
@@ -405,73 +319,5 @@ class LMTPConnection(SMTPConnection):
         self.session.answer_each(answers)
 
 
-def _why(outcome: TryLater | Refused) -> str:
-    return f"{outcome.reply} ({outcome.reason})"
-
-
 def _kept(trace: str) -> Reply:
     return Reply(250, "2.0.0", f"kept as {trace}")
-
-
-class SMTPFactory(ConnectionFactory):
-    """A listener for SMTP.
-
-    :param sorter: decides at RCPT.
-    :param delivery: keeps what is handed in.
-    :param clock: its ``seconds()`` are taken for the time of day as well.
-    :param portal: who may log in; its realm gives :class:`~mailpost.interfaces.ISender`. None: nobody.
-    :ivar allowance: how much they may hand in; None: as much as they like.
-    """
-
-    allowance: Allowance | None = None
-
-    atomic = True
-    """All recipients of a letter are served, or none is."""
-
-    submission = False
-    """Letters come from their authors: what they lack is added (RFC 6409)."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        sorter: ISorter,
-        delivery: IDelivery,
-        clock: IReactorTime,
-        limits: ConnectionLimits | None = None,
-        idle_seconds: float = IDLE_SECONDS,
-        portal: Portal | None = None,
-    ) -> None:
-        super().__init__(clock, limits or ConnectionLimits(), idle_seconds)
-        self._settings = settings
-        self.entrance = None if portal is None else Entrance(portal, clock)
-        self.sorter = sorter
-        self.delivery = delivery
-        self.postmarks = Postmarks(settings.hostname)
-        self.reports = Reports(settings.hostname, self.postmarks)
-
-    def connection(self, peer: str) -> Connection:
-        """A new connection with a new session."""
-        return SMTPConnection(self._session(SMTPServer, peer), peer)
-
-    def _session(self, dialect: type[S], peer: str) -> S:
-        entrance = self.entrance
-        if entrance is None:
-            return dialect(self._settings, self.security.access_from(peer, Checks(0)))
-        access = self.security.access_from(peer, entrance.checks, entrance.told)
-        return dialect(self._settings, access)
-
-
-class SubmissionFactory(SMTPFactory):
-    """A listener for the office's own users (RFC 6409). Its settings say that a login is needed."""
-
-    submission = True
-
-
-class LMTPFactory(SMTPFactory):
-    """A listener for a relay that stands in front (RFC 2033)."""
-
-    atomic = False
-
-    def connection(self, peer: str) -> Connection:
-        """A new connection with a new session."""
-        return LMTPConnection(self._session(LMTPServer, peer), peer)

@@ -1,5 +1,22 @@
-"""The offices that faults strike are those of the river."""
+"""The offices that faults strike."""
 
-from tests.river.conftest import make_office
+from __future__ import annotations
 
-__all__ = ["make_office"]
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.river.office import Office
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def stricken(tmp_path: Path) -> Iterator[Office]:
+    """A running office for one test; that its log tells of what should not have happened is no wonder."""
+    office = Office(tmp_path / "office")
+    office.start()
+    yield office
+    office.stop()

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.journeys import JOURNEYS, USER, Journey
+from tests.faults.journeys import JOURNEYS, RECOVERY, USER, Journey
 from tests.faults.strace import Fault, injected, watched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.river.office import Office
 
@@ -38,12 +38,10 @@ pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace i
 
 
 @pytest.fixture
-def struck(make_office: Callable[..., Office], request: pytest.FixtureRequest) -> Iterator[Journey]:
+def struck(stricken: Office, request: pytest.FixtureRequest) -> Iterator[Journey]:
     """A journey in an office of its own, that has been made once already."""
-    office = make_office()
-    office.add_users([USER])
-    office.start()
-    journey: Journey = JOURNEYS[request.param](office)
+    stricken.add_users([USER])
+    journey: Journey = JOURNEYS[request.param](stricken)
     step(journey)
     yield journey
     with suppress(AttributeError):
@@ -74,7 +72,7 @@ def some(faults: list[Fault], few: int) -> list[Fault]:
 
 
 def kill_at(journey: Journey, faults: list[Fault]) -> None:
-    """SIGKILL, a restart that needs no hand and less than 5 s, and the audit."""
+    """SIGKILL, a restart that needs no hand, and the audit."""
     office = journey.office
     for fault in faults:
         journey.prepare()
@@ -82,7 +80,9 @@ def kill_at(journey: Journey, faults: list[Fault]) -> None:
             journey.go()
         journey.tidy()
         office.kill()  # where the call was not made this time
-        assert office.start() < 5, fault
+        assert office.start() < 2 * RECOVERY, (
+            fault
+        )  # Python's own start, on a machine that may be busy
         try:
             journey.audit()
         except AssertionError as error:

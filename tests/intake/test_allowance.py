@@ -29,7 +29,7 @@ PUT_OFF = ["250 2.1.0", "450 4.7.1", "554 5.5.1"]
 def office(letters: int = 0, recipients: int = 0, *, loopback_exempt: bool = True) -> Office:
     """An office whose accounts have an allowance."""
     found = Office()
-    found.factory.allowance = Allowance(
+    found.factory.desk.allowance = Allowance(
         found.clock, letters, recipients, loopback_exempt=loopback_exempt
     )
     return found
@@ -108,7 +108,7 @@ def test_a_letter_refused_for_its_recipients_is_no_letter() -> None:
     assert codes(peer.ask(MAIL + TO_BOB + LETTER)) == KEPT
     for _ in range(3):
         assert codes(peer.ask(MAIL + TO_BOB + b"DATA\r\nRSET\r\n"))[:3] == PUT_OFF
-    allowance = here.factory.allowance
+    allowance = here.factory.desk.allowance
     assert allowance is not None
     assert allowance._letters.may("alice")
 

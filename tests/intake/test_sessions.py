@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred
 from mailpost.bans import Ban
 from mailpost.envelope import Destination
 from mailpost.guard import Guard, GuardRules
-from mailpost.intake.protocol import IDLE_SECONDS, new_trace
+from mailpost.intake.keeping import new_trace
+from mailpost.intake.listeners import IDLE_SECONDS
 from mailpost.limits import ConnectionLimits
 from mailpost.outcome import Delivered, TryLater
 from tests.memory import pass_time
