@@ -62,7 +62,7 @@ def ask(folder: Path | None, hostname: str | None, user: str | None, *, network:
     """Ask for what was not given. Each question is asked until its answer can be used."""
     click.echo(_BEGIN)
     if folder is None:
-        folder = _question(_FOLDER, "Folder", "office", Path)
+        folder = _question(_FOLDER, "Folder", "office", _fit_folder)
     system = _system_name()
     _, _, behind = (system or "").partition(".")
     domain = _question(
@@ -76,6 +76,27 @@ def ask(folder: Path | None, hostname: str | None, user: str | None, *, network:
     if user is None:
         user = _question(_USER, "Name", _likely_user(), checked_user)
     return Answers(folder, (domain,), hostname, network, user, _password())
+
+
+def unfit(folder: Path) -> str | None:
+    """Tell why no office can be made in a folder; None: nothing is known that speaks against it."""
+    try:
+        if (folder / "mailpost.toml").exists():
+            return f"{folder} is a post office already; choose another folder"
+        if folder.is_dir() and any(folder.iterdir()):
+            return f"{folder} is not empty; choose a folder of its own"
+        if folder.exists() and not folder.is_dir():
+            return f"{folder} is a file; choose a folder"
+    except OSError as error:
+        return f"{folder} cannot be looked into: {error.strerror}"
+    return None
+
+
+def _fit_folder(text: str) -> Path:
+    folder = Path(text.strip())
+    if (why := unfit(folder)) is not None:
+        raise click.BadParameter(why)
+    return folder
 
 
 def checked_domain(text: str) -> str:

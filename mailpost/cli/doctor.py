@@ -55,7 +55,7 @@ def doctor(*, thorough: bool, as_json: bool) -> None:
         for finding in _findings(thorough=thorough):
             found.append(finding)
             if not as_json:
-                _print(finding)
+                print_finding(finding)
     seconds = time.monotonic() - started
     problems = sum(one.level == "problem" for one in found)
     if as_json:
@@ -166,7 +166,8 @@ def told_to_stop() -> Iterator[None]:
             signal.signal(which, former)
 
 
-def _print(one: Finding) -> None:
+def print_finding(one: Finding) -> None:
+    """Tell it to a person, and in colour if that person wants it (https://no-color.org)."""
     mark = f"{one.level:8}"
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
         mark = click.style(mark, fg=_COLOURS[one.level])

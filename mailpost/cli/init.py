@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from mailpost.cli.asking import Answers, ask, checked_domain, checked_user
+from mailpost.cli.asking import Answers, ask, checked_domain, checked_user, unfit
 from mailpost.cli.failures import BAD_DATA, CANNOT_CREATE, WRONG_USAGE, Failed
 from mailpost.cli.office import become_owner, open_office
 from mailpost.cli.options import password_line
@@ -69,6 +69,8 @@ def init(
     if password_stdin and (asking or not user):
         raise Failed(WRONG_USAGE, "--password-stdin needs --domain and --user")
     if asking:
+        if folder is not None:
+            _check(folder)  # before anybody answers in vain
         answers = ask(folder, _given("--hostname", hostname), _name(user), network=network)
     else:
         answers = _from_options(folder, domains, hostname, user, network=network)
@@ -184,15 +186,15 @@ def _add(file: Path, name: str, encoded: str, password: bytes) -> None:
         store.accounts.add(name, encoded, keys)
 
 
+def _check(folder: Path) -> None:
+    if (why := unfit(folder)) is not None:
+        raise Failed(CANNOT_CREATE, why)
+
+
 def _make_folder(folder: Path) -> None:
-    if (folder / "mailpost.toml").exists():
-        raise Failed(CANNOT_CREATE, f"{folder} is a post office already; choose another folder")
+    _check(folder)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise Failed(CANNOT_CREATE, f"{folder} is not empty; choose a folder of its own")
-    except FileExistsError:
-        raise Failed(CANNOT_CREATE, f"{folder} is a file; choose a folder") from None
     except OSError as error:
         raise Failed(CANNOT_CREATE, f"{folder} cannot be made: {error.strerror}") from None
 

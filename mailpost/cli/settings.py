@@ -113,12 +113,27 @@ def _print(config: Config, offered: Offers, user: str | None) -> None:
     click.echo(f"  {this_program()} device add {name} phone\n")
     for program, what in steps(offered):
         _paragraph(what, first=f"{program:14}", rest=" " * 14)
+    if _self_signed(config):
+        click.echo()
+        _paragraph(
+            "The office's certificate is self-signed: a program asks once whether to trust it, and some"
+            " phones refuse. Put one that an authority has signed in its place."
+        )
     if offered.here:
         click.echo("\nThis is for programs on this machine alone:")
     elif offered.lacking:
         click.echo("\nNot there yet:")
     for sentence in offered.lacking:
         _paragraph(sentence, first="  ", rest="  ")
+
+
+def _self_signed(config: Config) -> bool:
+    from mailpost.tls import TLSError, describe  # noqa: PLC0415 - OpenSSL
+
+    try:
+        return any(describe(one.chain).self_signed for one in config.certificate)
+    except TLSError:  # which doctor tells of
+        return False
 
 
 def _paragraph(text: str, first: str = "", rest: str = "") -> None:

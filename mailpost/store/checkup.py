@@ -1,4 +1,7 @@
-"""Looking a store over without touching it: nothing is migrated, mended or removed, and no read lasts long.
+"""Looking a store over without touching it: nothing is migrated, mended or removed.
+
+The look through the whole database is one long read, during which the write-ahead log of a running office
+grows; so it has a limit of patience. All else reads in small portions.
 
 It is for ``mailpost doctor``, beside a running office as well as without one. A store of another version is
 told of, and left as it is.

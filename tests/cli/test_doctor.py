@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import apsw
+import click
 import pytest
 from attrs import evolve
 from click.testing import CliRunner
@@ -20,8 +21,8 @@ from twisted.names import dns as wire
 from mailpost import config, control_client
 from mailpost.cli import failures, main, ports
 from mailpost.cli.checks import certificates, configuration, dns, listening, machine, trial
-from mailpost.cli.checks.findings import Patient
-from mailpost.cli.doctor import told_to_stop
+from mailpost.cli.checks.findings import Finding, Patient
+from mailpost.cli.doctor import print_finding, told_to_stop
 from mailpost.cli.office import open_office
 from mailpost.store.checkup import Moments
 from mailpost.tls import make_self_signed
@@ -112,6 +113,21 @@ def test_a_problem_is_status_1():
     assert "problem  permissions" in answer.stdout
     assert "to mend it: chmod go= office/mailpost.db\n" in answer.stdout
     assert "1 problem, 0 warnings" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("terminal", "no_color", "begin"),
+    [(True, "", "\x1b[33m\x1b["), (True, "1", "warning "), (False, "", "warning ")],
+)
+def test_colours_are_for_terminals(monkeypatch, capsys, terminal, no_color, begin):
+    """And for those who want them (https://no-color.org)."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr(click.utils, "should_strip_ansi", lambda *_: False)
+    print_finding(Finding("clock", "warning", "late \x1b[2J", "mend it"))
+    shown = capsys.readouterr().out
+    assert shown.startswith(begin[:5])
+    assert "\\x1b[2J" in shown
 
 
 def test_a_configuration_with_mistakes():

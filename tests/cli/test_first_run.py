@@ -101,6 +101,8 @@ def test_what_was_answered_counts(terminal, served):
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
+        (["full", ""], "full is not empty; choose a folder of its own"),
+        (["full/file", ""], "full/file is a file; choose a folder"),
         (["", "a b", ""], 'expected a domain name; got "a b"'),
         (["", "", "", "3", ""], "1 or 2"),
         (["", "", "", "", "not a name", ""], "a name is made of a-z"),
@@ -111,6 +113,8 @@ def test_what_was_answered_counts(terminal, served):
 )
 def test_an_answer_that_will_not_do_is_asked_again(terminal, served, typed, told):
     """Nothing is made of it, and the question comes once more."""
+    Path("full").mkdir()
+    Path("full/file").touch()
     answer = init(typed=[*typed, *[""] * 7])
     assert told in answer.stdout
     assert answer.exit_code == 0, answer.output
@@ -126,6 +130,15 @@ def test_what_was_given_is_not_asked(terminal, served):
     for prompt in ("Folder [", "Host name [", "Choose [", "Name ["):
         assert prompt not in answer.stdout
     assert config.load(Path("post/mailpost.toml")).office.hostname == "mx.example.org"
+
+
+def test_a_folder_that_will_not_do(terminal):
+    """Where it was given, nothing is asked in vain."""
+    Path("full").mkdir()
+    Path("full/file").touch()
+    answer = init("full")
+    assert answer.exit_code == failures.CANNOT_CREATE
+    assert (answer.stdout, answer.stderr.count("\n")) == ("", 1)
 
 
 @pytest.mark.parametrize(

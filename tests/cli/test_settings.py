@@ -33,10 +33,19 @@ def test_for_a_user():
         "  or          port 110 with encryption STARTTLS\n",
         "  mailpost device add alice phone\n",
         "\nThunderbird ",
+        "The office's certificate is self-signed",
     ):
         assert part in told
     assert max(map(len, told.splitlines())) < 80
     assert "Not there yet" not in told
+
+
+def test_without_a_certificate_that_can_be_read():
+    """The settings are told all the same; what is wrong with it is the doctor's to tell."""
+    Path("office/certificate.pem").write_text("none")
+    answer = run("settings")
+    assert answer.exit_code == 0
+    assert "self-signed" not in answer.stdout
 
 
 def test_for_nobody_who_is_here():
