@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mailpost.store.readers import Readers
     from mailpost.store.views import Places
 
+T = TypeVar("T")
 AHEAD = 256 * 1024  # octets to read ahead
 LETTERS = 64  # letters to read ahead, at most
 ALONE = 64 * 1024  # a letter larger than this is not read ahead with others
@@ -96,6 +97,7 @@ class Snapshot:
     __slots__ = (
         "_ahead",
         "_given",
+        "_going",
         "_gone",
         "_maildrop",
         "_open",
@@ -117,6 +119,7 @@ class Snapshot:
         self._plain = False
         self._given: bytearray | None = None
         self._gone: Sequence[int] = ()
+        self._going = False  # letters are being let go of
 
     def downgrade(self) -> None:
         """From here on letters are given and counted for a peer without UTF8."""
@@ -185,12 +188,19 @@ class Snapshot:
         if not indexes or self._view is None:
             return succeed(None)
         going = self._room.ledger.submit(LetGo(self._view, self._places, indexes))
+        self._going = True
 
         def gone(_: None) -> None:
             self._gone = indexes
             self._room.let_go(self._maildrop)
 
-        return going.addCallback(gone)
+        def settled(result: T) -> T:
+            self._going = False
+            if not self._open:
+                self._leave()
+            return result
+
+        return going.addCallback(gone).addBoth(settled)
 
     @property
     def days(self) -> int:
@@ -202,13 +212,20 @@ class Snapshot:
         self._given = marks
 
     def close(self) -> None:
-        """Release the lock; have it noted what was collected."""
+        """Release the lock; have it noted what was collected.
+
+        While letters are being let go of both wait for that: whoever opens the view next sees it done.
+        """
         if self._open:
             self._open = False
             self._ahead = None
-            if self._view is not None:
-                self._note(self._view)
-                self._room.locks.free(self._view)
+            if not self._going:
+                self._leave()
+
+    def _leave(self) -> None:
+        if self._view is not None:
+            self._note(self._view)
+            self._room.locks.free(self._view)
 
     def _note(self, view: int) -> None:
         marks, gone = self._given, self._gone

@@ -3,16 +3,18 @@
 import os
 import sys
 import time
+from unittest.mock import Mock
 
 import pytest
 from zope.interface.verify import verifyObject
 
 from mailpost.interfaces import IMaildrop, IPieces, ISnapshot
-from mailpost.outcome import TemporaryFailure
+from mailpost.outcome import MaildropInUse, TemporaryFailure
 from mailpost.store.delivery import ROW
 from mailpost.store.maildrops import AT_ONCE
 from mailpost.store.pieces import PIECE
 from mailpost.store.snapshot import AHEAD, LETTERS
+from mailpost.store.views import LetGo
 
 from .conftest import POSTMARK, now
 
@@ -45,6 +47,29 @@ def test_empty_maildrop(office, alice):
     assert list(snapshot.sizes) == []
     with pytest.raises(IndexError):
         snapshot.uidl(0)
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_the_lock_is_held_until_letters_are_let_go_of(office, alice, failing, monkeypatch):
+    """A peer that says QUIT and is gone at once: nobody opens the view before that is settled."""
+    office.store.devices.add(alice, "phone", digest=b"")
+    office.deliver(b"1\r\n", alice)
+    snapshot = office.open(alice)
+    office.turn()
+    going = snapshot.let_go([0])
+    snapshot.close()
+    with pytest.raises(MaildropInUse):
+        office.open(alice)
+    if failing:
+        monkeypatch.setattr(LetGo, "apply", Mock(side_effect=TemporaryFailure("not now")))
+    office.turn()
+    if failing:
+        with pytest.raises(TemporaryFailure):
+            now(going)
+    snapshot.close()
+    assert len(office.open(alice).sizes) == failing
+    (had, _) = [one.when for one in office.store.fetched_by(alice, 1)]
+    assert had == (None if failing else office.clock.seconds())
 
 
 def test_as_it_was_when_it_was_opened(office, alice):
