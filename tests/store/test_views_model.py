@@ -131,7 +131,7 @@ class Maildrop(RuleBasedStateMachine):
         self.views[name] = View(device.view, gone, made)
         # The first view that lives lets go of what the main one, never opened, does not hold.
         self.office.store.sweeper.search()
-        self.swept()
+        self.lapsed()
 
     @precondition(lambda self: len(self.views) > 1)
     @rule(data=st.data())
