@@ -145,8 +145,10 @@ class Mbox:
                 if letter is not None:
                     yield letter
                 letter, blank = _Gathered(line), b""
+                begins = line.endswith(b"\n")
                 continue
-            assert letter is not None  # the file begins with a From_ line
+            if letter is None:
+                return  # somebody who knows no locks has just begun to write: another time
             if blank:
                 letter.add(blank, whole=True)
                 blank = b""

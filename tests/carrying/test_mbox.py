@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailpost.carrying import mbox as mbox_module
-from mailpost.carrying.mbox import Mbox, read_from_line
+from mailpost.carrying.mbox import FORMATS, Mbox, read_from_line
 from mailpost.carrying.mbox_target import MboxTarget, quoted
 from mailpost.carrying.source import SourceError
 from mailpost.store.contents import Shown
@@ -209,6 +209,22 @@ def test_quoting_wherever_it_is_cut(pieces):
         for line in whole.split(b"\n")
     ]
     assert b"".join(quoted(pieces)) == b"\n".join(lines)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(LINES | st.binary(max_size=8), max_size=12), st.sampled_from(FORMATS))
+@example([b"", b"From x 1:00", b"Content-Length: 0", b"", b"", b"From y 2:00"], "mboxcl2")
+@example([b"x" * 70_000 + b" 1:00"], "mboxrd")
+def test_whatever_stands_there(lines, quoting):
+    """It is read to its end, and no line is lost: each is a letter's, or stands between letters."""
+    text = b"From a " + DATE + b"\n" + b"\n".join(lines)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mbox"
+        path.write_bytes(text)
+        found = read(path, quoting)
+    assert found
+    for word in {line for line in lines if line.startswith(b"text")}:
+        assert text.count(word) == sum(octets.count(word) for _, octets in found)
 
 
 def test_what_was_broken_off_goes_on(tmp_path):

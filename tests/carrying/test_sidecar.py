@@ -56,7 +56,7 @@ def test_one_of_a_folder_is_none_of_an_mbox(folder):
         MboxTarget(folder / "out")
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(LINES)
 def test_whatever_stands_there(folder, lines):
     """It is read, or refused in one sentence; nothing else happens."""
