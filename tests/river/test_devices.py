@@ -1,8 +1,9 @@
-"""Several devices on one maildrop, with poplib and smtplib."""
+"""Several devices on one maildrop, with poplib and smtplib, mpop and getmail."""
 
 from __future__ import annotations
 
 import poplib
+import re
 import smtplib
 import time
 from typing import TYPE_CHECKING
@@ -113,6 +114,52 @@ def test_a_device_by_scram(
     run(program("mpop", "mpop"), f"--file={settings}", home=tmp_path)
     assert inbox.read_bytes().count(b"\nSubject: ") == 3
     assert fetch_and_delete(log_in(office, alice, PASSWORD)) == 3
+
+
+def test_mpop_is_the_phone_and_getmail_the_desktop(
+    office: Office, alice: str, add: Callable[..., str], program: Program, tmp_path: Path
+) -> None:
+    """Both delete what they have fetched, and both get all; then the letters are gone."""
+    inbox, desk, deliver = tmp_path / "inbox", tmp_path / "desk", tmp_path / "deliver"
+    deliver.write_text(f'#!/bin/sh\nexec cat >>"{desk}"\n')
+    deliver.chmod(0o700)
+    phone = secret_file(
+        tmp_path / "mpoprc",
+        f"account default\nhost 127.0.0.1\nport {office.pop3}\ntls off\nauth user\n"
+        f"user {alice}\npassword {add('phone')}\ndelivery mbox {inbox}\n"
+        f"uidls_file {tmp_path / 'uidls'}\nkeep off\n",
+    )
+    desktop = secret_file(
+        tmp_path / "getmailrc",
+        "[retriever]\ntype = SimplePOP3Retriever\nserver = 127.0.0.1\n"
+        f"port = {office.pop3}\nusername = {alice}#desk\npassword = {add('desk')}\ntimeout = 20\n"
+        f"[destination]\ntype = MDA_external\npath = {deliver}\nallow_root_commands = true\n"
+        "[options]\nread_all = true\ndelete = true\ndelivered_to = false\nreceived = false\n",
+    )
+
+    def collect_on_phone() -> list[bytes]:
+        run(program("mpop", "mpop"), f"--file={phone}", home=tmp_path)
+        return subjects(inbox.read_bytes())
+
+    def collect_on_desktop() -> list[bytes]:
+        command = [program("getmail", "getmail6"), "--getmaildir", str(tmp_path)]
+        run(*command, "--rcfile", desktop, home=tmp_path)
+        return subjects(desk.read_bytes())
+
+    assert collect_on_phone() == [b"0", b"1", b"2"]
+    assert collect_on_phone() == [b"0", b"1", b"2"]  # there is nothing new for it
+    with smtplib.SMTP("127.0.0.1", office.smtp, timeout=PATIENCE) as client:
+        client.sendmail("bob@example.net", f"{alice}@example.org", "Subject: 3\r\n\r\nhi\r\n")
+    assert collect_on_desktop() == [b"0", b"1", b"2", b"3"]
+    assert collect_on_phone() == [b"0", b"1", b"2", b"3"]
+    assert collect_on_desktop() == [b"0", b"1", b"2", b"3"]
+    for _ in attempts():
+        if stored(office, alice) == 0:
+            break
+
+
+def subjects(letters: bytes) -> list[bytes]:
+    return sorted(re.findall(rb"^Subject: (.+)$", letters, re.MULTILINE))
 
 
 def test_two_devices_are_locked_separately(
