@@ -16,9 +16,9 @@ from mailpost.envelope import Copy, Envelope, Traits
 from tests.store.conftest import Office, now
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "commands.rst").read_text(encoding="utf-8")
-ROWS = dict(
-    re.findall(r"^   \* - ``([a-z ]+)``\n     - (.+?)(?=^   \* |^\S)", DOCUMENT, re.M | re.S)
-)
+ROW = re.compile(r"^   \* - ``([a-z ]+)``\n     - (.+?)(?=^   \* |^\S)", re.MULTILINE | re.DOTALL)
+ROWS = dict(ROW.findall(DOCUMENT))
+ROWS["maildrop show"] += ROWS["maildrop list"]  # which it begins with
 TRACE = "00000000000000a1"
 LISTENER = {
     "protocol": "smtp",
