@@ -16,7 +16,6 @@ from mailpost.store import Alias, BadAddress
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from mailpost.sorting.steps import Step
     from mailpost.store import AddressBook, AddressRegister
 
 NO_WAY_OUT = "is in no domain of this office, and nothing is sent on to others yet"
@@ -102,14 +101,14 @@ class Survey:
         found = self.book.find(*key(alias))
         if not found.here and not found.everywhere:
             return []
-        steps: list[Step] = []
-        route = Route(self.directory, alias.domain or self.directory.home, steps)
+        route = Route(self.directory, alias.domain or self.directory.home)
         route.follow(found, alias.local)
         if route.trouble is not None:
             raise BadAddress(f"{named} cannot be so: {route.trouble}")
-        nobody = {step.address for step in steps if step.kind == "nobody"}
+        if not route.nobodys:
+            return []
         targets = [read(target) for target in found.here]
-        return [target for target in targets if str(target) in nobody]
+        return [target for target in targets if key(target) in route.nobodys]
 
     def shadows(self, alias: Address) -> list[str]:
         """Tell which other meanings of its name an alias has put aside, or leaves as they are."""

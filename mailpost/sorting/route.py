@@ -108,6 +108,7 @@ class Route:
     :param at: the domain in which a name without one is delivered to.
     :param steps: hears of every step; None: nobody listens.
     :ivar destinations: where copies go, by maildrop.
+    :ivar nobodys: what was met that nobody has, by domain and local part.
     :ivar trouble: the step at which it was stopped through somebody's mistake; None: it was not.
     """
 
@@ -119,6 +120,7 @@ class Route:
         self._followed: set[tuple[str, str]] = set()
         self._targets = 0
         self.destinations: dict[int, Destination] = {}
+        self.nobodys: set[tuple[str, str]] = set()
         self.trouble: Step | None = None
 
     @property
@@ -181,6 +183,7 @@ class Route:
         if targets:
             self._follow_alias(address, AliasMet(rest, targets))
         else:
+            self.nobodys.add((found.domain, found.local))
             self._tell("nobody", address)
 
     def _follow_alias(self, address: str, met: AliasMet) -> None:
