@@ -322,13 +322,12 @@ def test_addresses(with_alice: Newcomer) -> None:
     """Aliases lead where they are said to; the system's own file is read, and a domain is added."""
     needed("curl")
     adding, route, importing, domain = map(commands, blocks("Addresses"))
-    for command in adding:
-        with_alice.run(command)
+    with_alice.run("\n".join(adding))
     told = with_alice.run(route[0])
     assert told.endswith("\n2 copies are kept\n")
     send = commands(blocks("First steps")[1])[0]
-    for name in ("alice+shop", "info", "team", "whatever"):
-        with_alice.run(send.replace("alice@", f"{name}@"))
+    names = ("alice+shop", "info", "team", "whatever")
+    with_alice.run("\n".join(send.replace("alice@", f"{name}@") for name in names))
     assert len(with_alice.collect()) == 4
     (with_alice.folder / "aliases").write_text("root: alice\nold: |/bin/true\n")
     imported = with_alice.run(importing[0].replace("/etc/aliases", "aliases"))

@@ -10,7 +10,7 @@ import click
 from mailpost.cli.failures import BAD_DATA, NO_USER, WRONG_USAGE, Failed
 from mailpost.cli.office import open_office
 from mailpost.cli.options import config_option
-from mailpost.cli.table import counted, show
+from mailpost.cli.table import counted, harmless, show
 
 if TYPE_CHECKING:
     from mailpost.store import Domain, Store
@@ -132,8 +132,10 @@ def set_(name: str, accounts: bool | None, separator: str | None) -> None:  # no
             wanted = evolve(wanted, separator=_chosen(separator))
         store.addresses.change(lambda register: register.set_domain(wanted))
         row = _row(wanted, config.office.domains, store)
+        notes = _left_behind(wanted.name, config.office.domains, store)
     names = "accounts' names and aliases" if row["accounts"] else "aliases alone"
     click.echo(f"{wanted.name}: {names}, separator {row['separator'] or _NO_SEPARATOR}")
+    _note(notes)
 
 
 @domain.command(
@@ -162,14 +164,21 @@ def remove(name: str, with_aliases: bool) -> None:  # noqa: FBT001 - click's fla
                 " --with-aliases",
             )
         store.addresses.change(lambda register: register.remove_domain(known.name))
-        into = store.addresses.aliases_into(known.name)
+        notes = _left_behind(known.name, config.office.domains, store)
     click.echo(f"letters for {known.name} are not taken any more")
-    if into:
-        count = len({one[:2] for one in into})
-        click.echo(
-            f"note: {counted(count, 'alias', 'aliases')} in other domains still lead there",
-            err=True,
-        )
+    _note(notes)
+
+
+def _left_behind(name: str, configured: tuple[str, ...], store: Store) -> list[str]:
+    """Tell which aliases lead to addresses of a domain that are nobody's."""
+    from mailpost.sorting.aliases import Survey  # noqa: PLC0415 - as above
+
+    return Survey(store.addresses, configured).dangling(store.addresses.aliases_into(name))
+
+
+def _note(notes: list[str]) -> None:
+    for note in notes:
+        click.echo(f"note: {harmless(note)}", err=True)
 
 
 def _chosen(separator: str) -> str:

@@ -166,7 +166,8 @@ def remove(name: str, yes: bool) -> None:  # noqa: FBT001 - click's flag
         if not yes:
             _confirm(account.name, store.accounts.all())
         store.accounts.remove(account.name)
-        notes = Survey(store.addresses, config.office.domains).dangling(account.name)
+        survey = Survey(store.addresses, config.office.domains)
+        notes = survey.dangling(store.addresses.aliases_of(account.name))
     click.echo(f"{account.name} is removed")
     for note in notes:
         click.echo(f"note: {note}", err=True)

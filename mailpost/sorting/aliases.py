@@ -65,7 +65,7 @@ def remove(
     survey.unknown(alias, name)
     if register.alias(alias.domain, alias.local):
         return []
-    return survey.dangling(alias.local) if alias.local else []
+    return survey.dangling(register.aliases_of(alias.local)) if alias.local else []
 
 
 class Survey:
@@ -152,11 +152,11 @@ class Survey:
         )
         return [told]
 
-    def dangling(self, name: str) -> list[str]:
-        """Tell which aliases lead to a name, alone or in some domain, that nobody has."""
+    def dangling(self, aliases: Sequence[Alias]) -> list[str]:
+        """Tell which aliases lead to somebody who is there no more."""
         return [
             f"{shown(alias.domain, alias.local)} still leads to {target}, which is nobody's now"
-            for alias in self.book.aliases_of(name)
+            for alias in aliases
             if not self._reached(target := read(alias.target))
         ]
 

@@ -181,6 +181,12 @@ def test_a_domains_life():
     assert done("route", "alice@xn--bcher-kva.example").endswith("1 copy is kept\n")
     told = done("domain", "set", "b\u00fccher.example", "--aliases-only", "--separator", "-")
     assert told == "xn--bcher-kva.example: aliases alone, separator -\n"
+    done("domain", "set", "b\u00fccher.example", "--accounts")
+    done("alias", "add", "books", "bob@b\u00fccher.example")
+    answer = run("domain", "set", "b\u00fccher.example", "--aliases-only")
+    assert answer.stderr == (
+        "note: books still leads to bob@xn--bcher-kva.example, which is nobody's now\n"
+    )
     assert run("route", "alice@xn--bcher-kva.example").exit_code == failures.NO_USER
     done("domain", "set", "example.org", "--separator", "none")
     assert run("route", "alice+x@example.org").exit_code == failures.NO_USER
@@ -197,7 +203,9 @@ def test_a_domains_life():
     assert "has 1 alias; to remove them, too: --with-aliases" in told
     answer = run("domain", "remove", "shop.example", "--with-aliases")
     assert answer.stdout == "letters for shop.example are not taken any more\n"
-    assert answer.stderr == "note: 1 alias in other domains still lead there\n"
+    assert answer.stderr == (
+        "note: info@example.org still leads to alice@shop.example, which is nobody's now\n"
+    )
     assert run("route", "info@example.org").exit_code == failures.NO_USER
     assert "shop.example" not in done("domain", "list")
 
