@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PARTS = ("new", "cur")  # in this order none is missed that is moved meanwhile
+TRIES = 10
 _TIME = re.compile(r"(\d{1,11})\.")  # seconds since 1970, which a name begins with
 
 
@@ -104,7 +106,15 @@ def _order(file: _File) -> tuple[float, int, str]:
     return file.rank, file.arrived or 0, file.base
 
 
-def _scan(maildir: Path) -> Iterator[_File]:
+def _scan(maildir: Path) -> list[_File]:
+    """The letters that are there. A file that gets other flags meanwhile has it begun anew."""
+    for _ in range(TRIES):
+        with suppress(FileNotFoundError):
+            return list(_listed(maildir))
+    return list(_listed(maildir))
+
+
+def _listed(maildir: Path) -> Iterator[_File]:
     for part in PARTS:
         place = maildir / part
         if place.is_symlink():

@@ -51,6 +51,7 @@ def export(
     FORMAT is maildir, mbox or eml (a folder with a file for each letter). The unique-ids are written too,
     so that mailpost import has them again, and a Dovecot that serves the Maildir. Nothing is taken from
     NAME. Nothing is written twice: run the same command again for what is new, or after it was broken off.
+    No other program should write to PATH meanwhile.
     """
     from mailpost.carrying import SourceError  # noqa: PLC0415 - --help does not need it
     from mailpost.carrying.files import EmlTarget, MaildirTarget  # noqa: PLC0415

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+
 import pytest
 
 from mailpost.carrying.looking import source_at
@@ -89,6 +92,22 @@ def test_a_letter_that_gets_other_flags_meanwhile(maildir):
     (maildir / "cur" / "1700000009.n:2,S").unlink()
     with pytest.raises(FileNotFoundError):
         read(letters["n"])
+
+
+def test_flags_that_change_while_the_list_is_made(maildir, monkeypatch):
+    """The list is made anew, and has every letter."""
+    scandir, trouble = os.scandir, iter(["FS", "FRS"])
+
+    def renaming(place):
+        if not str(place).endswith("cur") or (flags := next(trouble, None)) is None:
+            return scandir(place)
+        listed = list(scandir(place))
+        (old,) = place.glob("1700000003.c*")
+        old.rename(place / f"1700000003.c:2,{flags}")
+        return contextlib.nullcontext(listed)
+
+    monkeypatch.setattr(os, "scandir", renaming)
+    assert len({letter.key for letter in Maildir(maildir).letters()}) == 4
 
 
 def test_a_name_without_a_time(maildir):
