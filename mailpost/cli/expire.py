@@ -51,7 +51,7 @@ def expire(
 ) -> None:
     """Remove what NAME's retention, or everybody's, does not keep any more.
 
-    A running office does this by itself once an hour, as long as its clock has been steady for a week. What
+    A running office does this by itself once an hour, once its clock has been steady for three days. What
     is removed goes into the bin: mailpost undelete NAME brings it back.
     """
     with open_office() as (config, store):

@@ -6,8 +6,9 @@ goes on from what is still there when it is opened again. Where none lives, all 
 makes no other lapse at once: they are counted anew from then on.
 
 What lapses may lose letters, so a clock is not believed at once: after it has jumped by more than a day, or
-the office was closed for as long, nothing lapses for a week, in which whatever is in use is seen. Nor is
-anything deleted by its age meanwhile.
+the office was closed for as long, nothing lapses for a week, in which whatever is in use is seen; and nothing
+is deleted by its age for three days, in which a wrong clock is noticed, and which an office that is closed at
+weekends has.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400
 WEEK = 7 * DAY
+STEADY = 3 * DAY  # seconds that a clock goes on steadily before anything is deleted by it
 LAPSE = 90 * DAY  # seconds unopened, after which a view lapses
 
 
@@ -49,10 +51,10 @@ class Opened(Operation[None]):
         return [None] * len(operations)
 
 
-class Lapse(Operation[bool]):
+class Lapse(Operation[int]):
     """Let lapse what has not been opened for long. To be done more often than once a day.
 
-    Answers whether the clock is believed.
+    Answers for how many seconds the clock has been steady.
 
     :param now: seconds since 1970.
     :param after: seconds unopened.
@@ -65,11 +67,11 @@ class Lapse(Operation[bool]):
         self.after = after
 
     @classmethod
-    def apply(cls, db: apsw.Connection, operations: Sequence[Lapse]) -> Sequence[bool]:
+    def apply(cls, db: apsw.Connection, operations: Sequence[Lapse]) -> Sequence[int]:
         """One after the other."""
         return [lapse.one(db) for lapse in operations]
 
-    def one(self, db: apsw.Connection) -> bool:
+    def one(self, db: apsw.Connection) -> int:
         """See whether the clock has been steady, then let lapse."""
         now = self.now
         known: dict[str, str] = dict(db.execute(sql.CLOCK).fetchall())  # type: ignore[arg-type]
@@ -80,8 +82,7 @@ class Lapse(Operation[bool]):
             db.execute(sql.KEEP, (name, str(value)))
         # A view of which it is not known when it was opened last begins to be counted.
         db.execute(sql.COUNT_FROM, (now,))
-        believed = now - steady >= WEEK
-        if believed:
+        if now - steady >= WEEK:
             before = now - self.after
             db.execute(sql.LAPSE, (before, before))
-        return believed
+        return now - steady

@@ -21,7 +21,7 @@ from mailpost.outcome import TemporaryFailure
 from mailpost.store import sql
 from mailpost.store.bans import Forget
 from mailpost.store.expiring import Expire, Overdue, portion, retentions
-from mailpost.store.lapsing import Lapse
+from mailpost.store.lapsing import STEADY, Lapse
 from mailpost.store.locks import BACKUP
 from mailpost.store.taking import Empty, GiveBack, Take
 
@@ -165,7 +165,7 @@ class Sweeper:
 
     async def _look(self) -> None:
         now = int(self._clock.seconds())
-        believed = await self._ledger.submit(Lapse(now, self._lapse))
+        believed = await self._ledger.submit(Lapse(now, self._lapse)) >= STEADY
         await self._ledger.submit(Forget(now))
         await self._in_thread(self.remove_orphans)
         if believed:
@@ -240,7 +240,9 @@ class Sweeper:
         while self._running and not self._space.ample():
             some = await self._empty(None)
             letters += some
-            if not some:
+            if (
+                not some or self._late
+            ):  # empty; or nothing can be removed as long as a backup is written
                 self._vain = self._clock.seconds()
                 break
             await self._give_back()

@@ -24,7 +24,7 @@ def office(tmp_path, monkeypatch):
     office = Office(tmp_path / "mail.db", bin_keeps=BIN)
     office.store.sweeper.start()
     sweep(office)
-    pass_days(office, 8)
+    pass_days(office, 4)
     yield office
     office.store.close()
 
@@ -126,12 +126,26 @@ def test_a_letter_in_two_bins(office, alice, bob):
 
 @pytest.mark.parametrize("seconds", [400 * DAY, -400 * DAY])
 def test_a_clock_that_jumps_empties_nothing(office, five, seconds):
-    """For a week after it nothing is taken out by its age."""
+    """For three days after it nothing is taken out by its age."""
     collect(office, five)
     jump(office, seconds)
-    pass_days(office, 6)
+    pass_days(office, 2)
     assert len(binned(office)) == 5
     assert office.store.bin.undelete(five) == 5
+
+
+def test_an_office_that_is_closed_at_weekends(office, five):
+    """It has the days between to empty its bin."""
+    collect(office, five)
+    for _ in range(2):
+        office.store.close()
+        jump(office, 2 * DAY)
+        office.open_store()
+        office.store.sweeper.start()
+        sweep(office)
+        assert len(binned(office)) == 5
+        pass_days(office, 4)
+    assert binned(office) == []
 
 
 def test_an_account_that_is_removed_leaves_nothing(office, five, bob):
