@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from encodings import idna
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 from urllib.parse import quote
@@ -106,6 +107,7 @@ def ascii_domain(domain: str) -> str | None:
         return None
 
 
+@lru_cache(maxsize=256)  # a hundred addresses of one field mostly share their domain
 def _a_label(label: str) -> str:
     """An A-label.
 
