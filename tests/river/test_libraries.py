@@ -53,15 +53,19 @@ def test_a_letter_by_smtplib_and_poplib(office: Office) -> None:
 
 
 def test_a_letter_with_smtputf8(office: Office) -> None:
-    """A letter with UTF-8 in its header: as it came where UTF8 is said, readable in US-ASCII where not."""
+    """A letter with UTF-8 in its headers: as it came where UTF8 is said, readable in US-ASCII where not."""
     alice = office.newcomer("alice")
     letter = EmailMessage(policy=policy.SMTPUTF8)
     letter["From"] = "Jörg <jörg@example.net>"
     letter["To"] = f"Älice <{alice}@example.org>"
     letter["Subject"] = "Grüße aus Köln"
     letter.set_content("Guten Tag.\n")
+    letter.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="x.pdf")
+    octets = letter.as_bytes(policy=policy.SMTPUTF8).replace(b"x.pdf", "Größe.pdf".encode())
     with smtplib.SMTP("127.0.0.1", office.smtp, timeout=PATIENCE) as client:
-        assert client.send_message(letter) == {}
+        client.ehlo()
+        said = ["SMTPUTF8", "BODY=8BITMIME"]
+        assert client.sendmail("jörg@example.net", [f"{alice}@example.org"], octets, said) == {}
     forms = []
     for utf8 in (True, False):
         session = poplib.POP3("127.0.0.1", office.pop3, timeout=PATIENCE)
@@ -69,19 +73,23 @@ def test_a_letter_with_smtputf8(office: Office) -> None:
             session.utf8()
         session.user(alice)
         session.pass_(PASSWORD)
-        _, octets = session.stat()
+        _, listed = session.stat()
         _, lines, size = session.retr(1)
-        assert size == octets
-        assert session.list()[1] == [f"1 {octets}".encode()]
+        assert size == listed
+        assert session.list()[1] == [f"1 {listed}".encode()]
         session.quit()
         forms.append(b"".join(line + b"\r\n" for line in lines))
     came, plain = forms
-    assert came.endswith(b"\r\n" + letter.as_bytes(policy=policy.SMTPUTF8))
+    assert came.endswith(b"\r\n" + octets)
     assert plain.isascii()
     parsed = BytesParser(policy=policy.default).parsebytes(plain)
     assert parsed["Subject"] == "Grüße aus Köln"
     assert parsed["To"].addresses[0].display_name == "Älice"
-    assert parsed["From"].groups[0].display_name == "Jörg <jörg@example.net>"
+    assert parsed["From"].groups[0].display_name.split() == ["Jörg", "jörg@example.net"]
+    assert [part.get_filename() for part in parsed.iter_attachments()] == ["Größe.pdf"]
+    assert b"filename*=UTF-8''Gr%C3%B6%C3%9Fe.pdf" in plain
+    assert "Return-Path: <jörg@example.net>\r\n".encode() in came
+    assert b"Return-Path: =?UTF-8?B?asO2cmdAZXhhbXBsZS5uZXQ=?= :;\r\n" in plain
 
 
 def test_refused_recipients_do_not_stop_the_letter(office: Office) -> None:
