@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import poplib
 import smtplib
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,6 +43,7 @@ def test_a_maildrop_is_filled_and_emptied(office: Office) -> None:
     """452 when it is full, a letter about it, room again after deletions; and they come back, anew."""
     name, other = office.newcomer("filling"), office.newcomer("other")
     command(office, "user", "set", name, "--quota", "100K")
+    time.sleep(1)  # it promises to go by it within a second
     to = f"{name}@example.org"
     with smtplib.SMTP("127.0.0.1", office.smtp, timeout=PATIENCE) as client:
         for _ in range(3):
