@@ -1,6 +1,7 @@
 """A post office in memory: it answers what the engines ask, and nothing else is in it.
 
-The same few lines a shell needs to drive an engine, without a network and without Twisted.
+The same few lines a shell needs to drive an engine, without a network. Recipients are sorted as in any
+office, by an address book in memory.
 """
 
 from __future__ import annotations
@@ -8,6 +9,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from mailpost.config import Config, Listen
+from mailpost.config import Office as OfficeConfig
+from mailpost.outcome import Refused, TryLater
+from mailpost.sorting.local import LocalSorter
 from mailpost.wire import reply
 from mailpost.wire.downgrade import downgraded
 from mailpost.wire.lmtp import LMTPServer
@@ -25,6 +30,7 @@ from mailpost.wire.smtp_events import (
     TransactionAborted,
 )
 from mailpost.wire.smtp_events import TLSAsked as STARTTLSAsked
+from tests.sorting.book import Book
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +41,11 @@ if TYPE_CHECKING:
 HOSTNAME = "post.example.org"
 DOMAIN = "example.org"
 ACCOUNTS = ("alice", "bob", "postmaster")
+ALIAS = "alias "
+CONFIG = Config(
+    office=OfficeConfig(hostname=HOSTNAME, domains=(DOMAIN,)),
+    listen=(Listen(protocol="smtp", endpoint="tcp:25:interface=192.0.2.25"),),
+)
 PASSWORD = b"open sesame"
 KEPT = Reply(250, "2.0.0", "kept")
 
@@ -105,6 +116,13 @@ class SMTPOffice(Office):
         self._broken = "store" in settings
         limits = {name: int(value) for name, value in settings.items() if name.startswith("max_")}
         self._full = settings.get("full maildrop")
+        aliases = {
+            name.removeprefix(ALIAS): targets.split(",")
+            for name, targets in settings.items()
+            if name.startswith(ALIAS)
+        }
+        maildrops = {name: number for number, name in enumerate(ACCOUNTS)}
+        self._sorter = LocalSorter(Book(maildrops, aliases), CONFIG)
         office = Settings(HOSTNAME, needs_login="login" in settings, **limits)
         self.session = self.dialect(office, security(settings))
         self.kept: list[tuple[str, list[str], bytes]] = []
@@ -144,7 +162,8 @@ class SMTPOffice(Office):
     def _keep(self) -> None:
         answer = reply.STORE_FAILED if self._broken else KEPT
         if answer.positive:
-            self.kept.append((self._sender, self._recipients, self._letter))
+            names = [name for names in self._recipients for name in names]
+            self.kept.append((self._sender, list(dict.fromkeys(names)), self._letter))
         self.session.answer(answer)
 
     def _log_in(self, login: LoginOffered) -> SessionEnded | None:
@@ -156,16 +175,14 @@ class SMTPOffice(Office):
         return None
 
     def _sort(self, recipient: Address) -> Reply:
-        name = recipient.local.lower()
-        if recipient.domain != DOMAIN and (recipient.domain or name != "postmaster"):
-            return reply.NOT_OUR_DOMAIN
-        if name not in ACCOUNTS:
-            return reply.NO_SUCH_USER
-        self._recipients.append(name)
+        sorted_to = self._sorter.sort(recipient)
+        if isinstance(sorted_to, Refused | TryLater):
+            return sorted_to.reply
+        self._recipients.append([ACCOUNTS[one.maildrop] for one in sorted_to.destinations])
         return reply.RECIPIENT_OK
 
     def _start_over(self) -> None:
-        self._recipients: list[str] = []
+        self._recipients: list[list[str]] = []  # of each RCPT, those to whom it leads
         self._letter = b""
 
 
@@ -176,11 +193,15 @@ class LMTPOffice(SMTPOffice):
     dialect = LMTPServer
 
     def _keep(self) -> None:
-        names = [name for name in self._recipients if name != self._full and not self._broken]
-        if names:
-            self.kept.append((self._sender, list(dict.fromkeys(names)), self._letter))
+        everybody = dict.fromkeys(name for names in self._recipients for name in names)
+        kept = [name for name in everybody if name != self._full and not self._broken]
+        if kept:
+            self.kept.append((self._sender, kept, self._letter))
         self.session.answer_each(
-            [KEPT if name in names else reply.STORE_FAILED for name in self._recipients]
+            [
+                KEPT if all(name in kept for name in names) else reply.STORE_FAILED
+                for names in self._recipients
+            ]
         )
 
 
