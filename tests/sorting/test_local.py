@@ -198,3 +198,11 @@ def test_any_path(path):
     sorter = LocalSorter(Book(), config())
     if isinstance(sorter.sort(address), Destination):
         assert whose(address.local) in {"alice", "postmaster"}
+
+
+def test_one_look(book):
+    """An account by its very name, and an address of another domain, cost one look into the store."""
+    for path in ("alice@example.org", "alice@example.com", "B.o-b_2@xn--bcher-kva.example"):
+        book.looks = 0
+        sort(LocalSorter(book, config()), path)
+        assert book.looks == 1

@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 
 from mailpost.outcome import TemporaryFailure
-from mailpost.store import Alias, BadAddress, Domain, Domains
+from mailpost.store import Alias, BadAddress, Domain, Domains, sql, sql_addresses
 
 INFO = Alias("example.org", "info", "alice")
 
@@ -127,3 +127,23 @@ def test_a_store_that_cannot_be_read(office):
     ):
         with pytest.raises(TemporaryFailure):
             look()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        sql_addresses.FIND,
+        sql.times(sql_addresses.FIND, 3),
+        sql_addresses.DOMAIN,
+        sql_addresses.ALIAS,
+        sql_addresses.ALIASES_AT,
+        sql_addresses.ALIASES_OF,
+    ],
+)
+def test_a_look_costs_the_same_however_many_there_are(office, statement):
+    """Tables are searched by an index, and none is read from end to end."""
+    values = [""] * statement.count("?")
+    plan = [row[3] for row in office.rows(f"EXPLAIN QUERY PLAN {statement}", *values)]
+    assert any("USING" in step for step in plan)
+    tables = "account", "alias", "domain", "a", "d"
+    assert not any(step.split()[:2] in [["SCAN", table] for table in tables] for step in plan), plan
