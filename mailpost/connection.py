@@ -96,6 +96,10 @@ class Connection(Protocol):
         """The office closes: say so and end the session."""
         raise NotImplementedError
 
+    def lock_out(self, reason: str) -> SessionEnded:
+        """The account was locked by hand: say so and end the session."""
+        raise NotImplementedError
+
     def turn_out(self) -> SessionEnded:
         """The login was taken away: say so and end the session."""
         raise NotImplementedError
@@ -302,6 +306,10 @@ class Connection(Protocol):
     def revoked(self) -> None:
         """The login was taken away: end now; whatever is under way is broken off."""
         self._end_now(self.turn_out)
+
+    def locked(self, reason: str) -> None:
+        """The account was locked by hand: likewise."""
+        self._end_now(partial(self.lock_out, reason))
 
     def turned_away(self) -> None:
         """The peer was banned by hand: likewise."""

@@ -91,6 +91,10 @@ class POP3Connection(LoginConnection):
         """The office closes; nothing is deleted."""
         return self.session.end(reply.POP_SHUTTING_DOWN)
 
+    def lock_out(self, reason: str) -> SessionEnded:
+        """The owner of the office has locked the maildrop; nothing is deleted."""
+        return self.session.end(reply.pop_locked(reason))
+
     def turn_out(self) -> SessionEnded:
         """The login was taken away; nothing is deleted."""
         return self.session.end(reply.POP_REVOKED)

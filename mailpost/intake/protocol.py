@@ -88,6 +88,10 @@ class SMTPConnection(LoginConnection):
         """421, the office closes."""
         return self.session.end(reply.SHUTTING_DOWN)
 
+    def lock_out(self, reason: str) -> SessionEnded:
+        """421, the owner of the office has locked the account."""
+        return self.session.end(reply.locked_out(reason))
+
     def turn_out(self) -> SessionEnded:
         """421, the login was taken away."""
         return self.session.end(reply.REVOKED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
@@ -20,6 +21,9 @@ class Session(Protocol):
 
     def revoked(self) -> None:
         """End. Harmless where it has ended."""
+
+    def locked(self, reason: str) -> None:
+        """End, for the account was locked by hand. Harmless where it has ended."""
 
 
 class Logins:
@@ -50,18 +54,25 @@ class Logins:
 
         :raises apsw.Error: which those are cannot be found out just now; none was ended.
         """
-        gone = [session for session, who in list(self._sessions.items()) if self._gone(*who)]
+        ends: list[tuple[Session, Callable[[], None]]] = []
+        for session, (account, device) in list(self._sessions.items()):
+            if self._gone(account, device):
+                ends.append((session, session.revoked))
+            elif (reason := self._locked(account)) is not None:
+                ends.append((session, partial(session.locked, reason)))
         self._taken_away()
-        for session in gone:
+        for session, end in ends:
             self._sessions.pop(session, None)
             try:
-                session.revoked()
+                end()
             except Exception:  # noqa: BLE001 - the others are to end all the same
                 self.log.failure("a session could not be ended")
 
     def _gone(self, account: int, device: int | None) -> bool:
         if self._db.execute(sql.ACCOUNT_THERE, (account,)).get is None:
             return True
-        if self._db.execute(sql_desk.ACCOUNT_LOCKED, (account,)).get is not None:
-            return True
         return device is not None and self._db.execute(sql.DEVICE_THERE, (device,)).get is None
+
+    def _locked(self, account: int) -> str | None:
+        reason: str | None = self._db.execute(sql_desk.ACCOUNT_LOCKED, (account,)).get
+        return reason

@@ -7,7 +7,7 @@ LOCK = (
 UNLOCK = "DELETE FROM locked WHERE maildrop = ? RETURNING maildrop"
 LOCKED = "SELECT reason FROM locked WHERE maildrop = ?"
 ACCOUNT_LOCKED = (
-    "SELECT 1 FROM locked l JOIN account a ON a.maildrop = l.maildrop WHERE a.account = ?"
+    "SELECT l.reason FROM locked l JOIN account a ON a.maildrop = l.maildrop WHERE a.account = ?"
 )
 
 MAILDROPS = (

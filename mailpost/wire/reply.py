@@ -206,6 +206,11 @@ def locked(reason: str) -> Reply:
     return Reply(525, "5.7.13", f"this account is locked{f': {reason}' if reason else ''}")
 
 
+def locked_out(reason: str) -> Reply:
+    """421: the same, to somebody who is logged in just then."""
+    return Reply(421, "4.7.0", f"this account is locked{f': {reason}' if reason else ''}")
+
+
 def pop_locked(reason: str) -> Response:
     """-ERR: likewise; another password does not help, nor does to come again soon (RFC 3206 §4)."""
     told = f"this maildrop is locked{f': {reason}' if reason else ''}"

@@ -170,6 +170,19 @@ def test_a_login_that_is_taken_away() -> None:
     assert not peer.connected
 
 
+def test_an_account_that_is_locked() -> None:
+    """It ends at once, too: [SYS/PERM], since no other password would help (RFC 3206 §4)."""
+    office = Office()
+    peer = office.peer()
+    peer.ask(b"DELE 1\r\n")
+    peer.protocol.locked("ask the desk")
+    assert peer.heard() == b"-ERR [SYS/PERM] this maildrop is locked: ask the desk\r\n"
+    assert office.snapshot.closed == 1
+    assert office.maildrop.asked is None
+    peer.protocol.locked("ask the desk")  # harmless when repeated
+    assert peer.heard() == b""
+
+
 def test_a_login_that_is_taken_away_amid_a_letter() -> None:
     """Who takes a letter as slowly as can be is not waited for."""
     office = Office()

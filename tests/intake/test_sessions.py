@@ -168,6 +168,18 @@ def test_a_login_that_is_taken_away() -> None:
     assert office.delivery.kept == []
 
 
+@pytest.mark.parametrize(("reason", "told"), [("", b""), ("ask the desk", b": ask the desk")])
+def test_an_account_that_is_locked(reason: str, told: bytes) -> None:
+    """421 at once, with the reason; a letter that was on its way is forgotten."""
+    office = Office()
+    peer = office.peer()
+    peer.ask(ENVELOPE + b"DATA\r\nhalf")
+    peer.protocol.locked(reason)
+    assert peer.heard() == b"421 4.7.0 this account is locked%b\r\n" % told
+    peer.leave(cleanly=True)
+    assert office.delivery.kept == []
+
+
 def test_cut_off() -> None:
     """Who has not gone in time is cut off."""
     office = Office()

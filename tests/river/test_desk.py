@@ -61,7 +61,7 @@ def test_a_locked_maildrop(office: Office) -> None:
         desk = ("--config", str(office.config), "maildrop")
         office.mailpost(*desk, "lock", user, "--reason", "ask the desk")
         locked = time.monotonic()
-        assert session.line().startswith(b"-ERR ")
+        assert session.line() == b"-ERR [SYS/PERM] this maildrop is locked: ask the desk"
         assert time.monotonic() - locked < 1.0
     with smtplib.SMTP("127.0.0.1", office.smtp, timeout=PATIENCE) as sender:
         sender.sendmail("me@example.net", f"{user}@example.org", "Subject: hi\r\n\r\nhi\r\n")

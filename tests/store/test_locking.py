@@ -15,10 +15,13 @@ LETTER = b"Subject: hi\r\n\r\nhi\r\n"
 
 
 class Session:
-    ended = 0
+    told = None
 
     def revoked(self):
-        self.ended += 1
+        self.told = "revoked"
+
+    def locked(self, reason):
+        self.told = reason
 
 
 @pytest.fixture
@@ -53,9 +56,9 @@ def test_who_is_logged_in_is_turned_out(office, shell, alice, bob):
     office.store.logins.enter(sessions[0], alice.number)
     office.store.logins.enter(sessions[1], alice.number, phone.number)
     office.store.logins.enter(sessions[2], bob.number)
-    shell.store.locking.lock(alice, "")
+    shell.store.locking.lock(alice, "moved out")
     office.clock.pump([0.5, 0.5])
-    assert [session.ended for session in sessions] == [1, 1, 0]
+    assert [session.told for session in sessions] == ["moved out", "moved out", None]
 
 
 def test_nobody_is_locked(office, alice):
