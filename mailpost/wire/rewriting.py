@@ -211,8 +211,8 @@ def _must_go(clause: list[str]) -> bool:
 class _Item(NamedTuple):
     """What stands between two semicolons.
 
-    :ivar name: of a parameter; ``""`` where it is none.
-    :ivar value: outside comments, unquoted.
+    :ivar name: of a parameter that may be said anew; ``""`` where it is none.
+    :ivar value: its value outside comments, unquoted.
     """
 
     found: list[str]
@@ -244,6 +244,10 @@ def _items(text: str) -> list[_Item]:
     items: list[_Item] = []
     sections: dict[str, dict[int, int]] = {}
     for number, part in enumerate(split(symbols(text), ";")):
+        raw = "".join(part)
+        if raw.isascii() and "*" not in raw:
+            items.append(_Item(stripped(part), "", ""))
+            continue
         said = "".join(symbol for symbol in part if not is_comment(symbol))
         name, equals, value = said.partition("=")
         name = name.strip(BLANKS) if equals else ""
