@@ -29,6 +29,9 @@ _IDENTITY = frozenset(
 
 
 _SIGNATURE = b"\r\n-- \r\n"  # no boundary: they have no blank at their end
+_GLANCES = (
+    100  # parts with more than US-ASCII in them; a letter with more of them is no quick look's
+)
 _BLOCK = 4096  # whether it is US-ASCII is told at once; where it is not, only octet by octet
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
@@ -150,7 +153,10 @@ def may_have_more(header: bytes, body: bytes) -> bool:
     if b"multipart/" not in lower:
         return b"message/" in lower
     seen = len(header)
-    while (place := _beyond_ascii(body, seen)) >= 0:
+    for _ in range(_GLANCES):
+        place = _beyond_ascii(body, seen)
+        if place < 0:
+            return False
         part = body.rfind(b"\r\n--", seen, place)
         if part >= 0 and not body.startswith(_SIGNATURE, part):
             end = body.find(b"\r\n\r\n", part, place)
@@ -159,8 +165,8 @@ def may_have_more(header: bytes, body: bytes) -> bool:
                 return True
         seen = body.find(b"\r\n--", place)
         if seen < 0:
-            break
-    return False
+            return False
+    return True
 
 
 def _beyond_ascii(octets: bytes, start: int) -> int:

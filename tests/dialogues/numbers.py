@@ -119,5 +119,5 @@ POP3 = {
     26: "[AUTH] and [SYS/TEMP]",
     27: "STLS only before the login, gone after it; what was buffered is thrown away",
     28: "AUTH lists; initial responses, challenges, a star",
-    29: "UTF8 and LANG; a header with UTF-8 is downgraded, and so counted, without UTF8",
+    29: "UTF8 and LANG; headers with UTF-8 are downgraded, and so counted, without UTF8",
 }

@@ -204,6 +204,8 @@ def test_the_quick_look(words: list[bytes]) -> None:
         (b"--b\r\nContent-Type: a\r\n\r\n" + b"x" * 9000 + b"\r\n--b\r\n" + FIELD, True),
         (b"--b\r\nContent-Type: message/rfc822\r\n\r\n" + FIELD, True),
         (b"--b\r\n\r\n" + FIELD, True),
+        ((b"--b\r\nContent-Type: a\r\n\r\n" + TEXT) * 50, False),
+        ((b"--b\r\nContent-Type: a\r\n\r\n" + TEXT) * 500, True),
     ],
 )
 def test_what_the_quick_look_sees(body: bytes, more: bool) -> None:  # noqa: FBT001
