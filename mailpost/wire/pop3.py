@@ -30,7 +30,7 @@ from mailpost.wire.maildrop import Listing, MarkedMaildrop
 from mailpost.wire.pop3_events import LetterAsked, TLSAsked, UpdateAsked
 from mailpost.wire.reply import Response
 from mailpost.wire.sasl_events import KeysAsked, TokenOffered
-from mailpost.wire.saslprep import Prohibited, saslprep
+from mailpost.wire.saslprep import prepared
 from mailpost.wire.session import printable, printable_utf8
 
 if TYPE_CHECKING:
@@ -203,10 +203,9 @@ class POP3Server(CollectingSession):
             return self._wrong(reply.POP_NEEDS_TLS)
         if not name:
             return self._wrong(reply.POP_NEEDS_NAME)
-        prepared = _prepared(name.decode())
-        if not prepared:
+        self.name = prepared(name.decode())
+        if not self.name:
             return self._wrong(reply.POP_BAD_OCTETS)
-        self.name = prepared
         return self._respond(reply.POP_NAME_TAKEN_DOWN)
 
     def _pass(self, password: bytes) -> Event | None:
@@ -224,7 +223,7 @@ class POP3Server(CollectingSession):
         if self._maildrop is not None:
             return self._wrong(reply.POP_ALREADY_IN)
         said, _, digest = argument.decode().rpartition(" ")
-        name = _prepared(said)
+        name = prepared(said)
         if not name or not _DIGEST.fullmatch(digest):
             return self._wrong(reply.POP_NEEDS_DIGEST)
         return DigestOffered(name, self._timestamp, digest.lower())
@@ -287,14 +286,6 @@ class POP3Server(CollectingSession):
 
 _NAMING = (b"USER", b"APOP")
 """Commands that may have UTF-8 in them, whether UTF8 was said or not (RFC 6856 §2.2)."""
-
-
-def _prepared(name: str) -> str:
-    """A name in the form that is its only one; ``""`` where it can be none (RFC 6856 §2.2)."""
-    try:
-        return name if name.isascii() else saslprep(name)
-    except Prohibited:
-        return ""
 
 
 _TROUBLES = {

@@ -59,3 +59,11 @@ def _check_direction(text: str) -> None:
         raise Prohibited("it mixes letters read from the left and from the right")
     if not (stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])):
         raise Prohibited("it is read from the right, but does not begin and end so")
+
+
+def prepared(name: str) -> str:
+    """A name in the form that is its only one; ``""`` where there can be no such name (RFC 6856 §2.2)."""
+    try:
+        return name if name.isascii() else saslprep(name)
+    except Prohibited:
+        return ""
