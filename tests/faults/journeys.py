@@ -47,11 +47,14 @@ class Journey:
     def tidy(self) -> None:
         """End what :meth:`prepare` began."""
 
-    def deliver(self, size: int) -> bytes:
-        """Send a letter; the reply, or nothing where none came."""
+    def deliver(self, size: int, port: int = 0) -> bytes:
+        """Send a letter; the reply, or nothing where none came.
+
+        :param port: of a proxy; 0: the office's own.
+        """
         name = next(self._names)
         reply = b""
-        with suppress(OSError), SMTP(self.office.smtp) as client:
+        with suppress(OSError), SMTP(port or self.office.smtp) as client:
             reply = client.deliver(body_of(name, size), USER)
         if reply.startswith(b"250"):
             self.there[name] = None
