@@ -448,7 +448,8 @@ def headers(data: bytes) -> None:
         pieces = [downgrader.feed(piece) for piece in flights[0]]
         assert b"".join(pieces) + downgrader.end() == whole
         assert downgrader.changed == (whole != letter)
-    assert downgraded(whole) == whole
+    # A boundary outside of US-ASCII is damage; said in US-ASCII it may be that of other parts than before.
+    assert downgraded(whole) == whole or b"boundary*" in whole.lower()
     assert whole == letter or not letter.isascii()
     assert len(whole) <= 30 * len(letter)
     header = letter.partition(b"\r\n\r\n")[0]
