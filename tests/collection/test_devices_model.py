@@ -14,6 +14,7 @@ from mailpost.accounts.portal import make_portal
 from mailpost.accounts.scram import device_digest
 from mailpost.collection import POP3Factory
 from mailpost.config import Office as Settings
+from mailpost.limits import ConnectionLimits
 from mailpost.store.lapsing import DAY
 from mailpost.store.store import LATELY
 from tests.memory import Peer
@@ -78,8 +79,14 @@ class Devices(views.Maildrop):
         store = self.office.store
         store._changes.start()
         portal = make_portal(store, SETTINGS, self.office._hop)
+        many = 1_000_000  # sessions and errors: what is too many is tested elsewhere
         self.factory = POP3Factory(
-            "post.example.org", portal, self.office.clock, None, SILENCE, max_errors=1_000_000
+            "post.example.org",
+            portal,
+            self.office.clock,
+            ConnectionLimits(many, many),
+            SILENCE,
+            max_errors=many,
         )
 
     def digest(self, name):
