@@ -14,7 +14,7 @@ from mailpost.cli.named import checked_name, existing_account
 from mailpost.cli.office import open_office
 from mailpost.cli.options import config_option, password_line
 from mailpost.cli.rules import set_
-from mailpost.cli.table import show
+from mailpost.cli.table import show, size
 
 if TYPE_CHECKING:
     from mailpost.store import Listed, Rules, Store
@@ -223,14 +223,14 @@ def _new_password(
 
 def _print(everyone: list[tuple[Listed, Rules]]) -> None:
     show(
-        ("name", "letters", "octets", "held", "quota", "kept for", "password"),
+        ("name", "letters", "size", "held", "quota", "kept for", "password"),
         [
             (
                 one.account.name,
                 one.letters,
-                one.octets,
-                held.held,
-                held.quota or None,
+                size(one.octets),
+                size(held.held),
+                size(held.quota) if held.quota else None,
                 str(held.retention),
                 "yes" if one.account.password else "none",
             )

@@ -177,9 +177,9 @@ def test_list(cheap):
     user("add", "alice", "--password-stdin", input="one\n")
     user("set", "alice", "--quota", "2K", "--retention", "30d")
     assert user("list").stdout.splitlines() == [
-        "name        letters  octets  held  quota  kept for  password",
-        "alice             0       0     0   2048  30d       yes",
-        "postmaster        0       0     0      -  never     none",
+        "name        letters  size  held  quota    kept for  password",
+        "alice             0  0 B   0 B   2.0 KiB  30d       yes",
+        "postmaster        0  0 B   0 B   -        never     none",
     ]
     nothing = {"letters": 0, "octets": 0, "held": 0}
     assert json.loads(user("list", "--json").stdout) == [
