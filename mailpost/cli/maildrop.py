@@ -47,12 +47,12 @@ def list_(*, as_json: bool) -> None:
         click.echo(json.dumps([_row(one) for one in found], indent=2))
     else:
         show(
-            ("account", "letters", "octets", "oldest", "last collected", "state"),
+            ("account", "letters", "size", "oldest", "last collected", "state"),
             [
                 (
                     one.account,
                     one.letters,
-                    one.octets,
+                    size(one.octets),
                     day(one.oldest) if one.oldest is not None else None,
                     day(one.collected),
                     "open" if one.locked is None else _locked(one),

@@ -158,7 +158,9 @@ def _view(one: Fetched) -> dict[str, object]:
 def tell(one: Traces) -> None:
     """Tell it to a person."""
     where = f"parcel {one.parcel}" if one.parcel else "the database"
-    received = one.told("Received") or "from nobody: the office has written it"
+    brought = any(not entry.postmark for entry, _ in one.copies)
+    unsaid = "elsewhere, and brought here" if brought else "from nobody: the office has written it"
+    received = one.told("Received") or unsaid
     told = [
         ("letter", one.trace),
         ("came", f"{minute(one.came)} UTC"),

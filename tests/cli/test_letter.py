@@ -99,6 +99,13 @@ def test_by_message_id(office, name):
     assert [one["trace"] for one in told] == [TRACE]
 
 
+def test_one_that_was_brought(tmp_path):
+    """Nobody has handed it in: it was elsewhere before."""
+    (tmp_path / "tea.eml").write_bytes(LETTER)
+    run("import", str(tmp_path / "tea.eml"), "--to", "bob")
+    assert "received     elsewhere, and brought here\n" in letter("tea.1@example.net").stdout
+
+
 def test_for_programs(office):
     """JSON has all of it, the copies one by one."""
     run("device", "add", "alice", "phone", "--from", "all")

@@ -31,10 +31,10 @@ def test_list():
     """A row for each account."""
     maildrop("lock", "alice", "--reason", "moved out")
     head, alice, postmaster = maildrop("list").stdout.splitlines()
-    assert head == "account     letters  octets  oldest  last collected  state"
+    assert head == "account     letters  size  oldest  last collected  state"
     today = time.strftime("%Y-%m-%d", time.gmtime())
     assert alice == (
-        f"alice             0       0  -       never           locked since {today}: moved out"
+        f"alice             0  0 B   -       never           locked since {today}: moved out"
     )
     assert postmaster.endswith("never           open")
 
