@@ -10,37 +10,25 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import (
-    IAddress,
-    IOpenSSLServerConnectionCreator,
-    IReactorTime,
-    ITCPTransport,
-)
+from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mailpost.limits import (
-    CLOSING_SECONDS,
-    MAX_BUFFERED,
-    ConnectionLimits,
-    IdleWatch,
-    is_loopback,
-)
+from mailpost.limits import CLOSING_SECONDS, MAX_BUFFERED, ConnectionLimits, IdleWatch
 from mailpost.outlet import Outlet, outlet_for
 from mailpost.proxied import proxy_header
 from mailpost.rates import Seldom
+from mailpost.tls.security import Security
 from mailpost.tls.session import channel_bindings
-from mailpost.wire.login import Access, LoginSession
-from mailpost.wire.sasl import Checks, TokenTerms
 from mailpost.wire.session import Event, OutputWaiting, SessionEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from mailpost.guard import Guard
+    from mailpost.wire.login import LoginSession
 
 _log = Logger(namespace="mailpost.connection")
 
@@ -332,34 +320,6 @@ class Connection(Protocol):
         """It was told to go and has not gone."""
         if self.transport is not None:
             self.transport.abortConnection()  # type: ignore[attr-defined]  # every stream has it
-
-
-@frozen
-class Security:
-    """What of TLS a listener offers, and what it allows without.
-
-    :ivar context: makes the server's side of TLS; None: there is no TLS.
-    :ivar implicit: it is spoken from the first octet (RFC 8314); if not, on request.
-    :ivar cleartext: a password may be said without it, wherever the peer is; on this machine it always may.
-    """
-
-    context: IOpenSSLServerConnectionCreator | None = None
-    implicit: bool = False
-    cleartext: bool = True
-
-    def access_from(self, peer: str, checks: Checks, tokens: TokenTerms = TokenTerms()) -> Access:  # noqa: B008
-        """How this peer may come in.
-
-        :param checks: what the office can check.
-        :param tokens: what a client is told whose token was refused.
-        """
-        return Access(
-            can_tls=self.context is not None and not self.implicit,
-            tls=self.implicit,
-            cleartext=self.cleartext or is_loopback(peer),
-            checks=checks,
-            tokens=tokens,
-        )
 
 
 class ConnectionFactory(Factory):

@@ -15,9 +15,9 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 
 from mailpost import endpoint
-from mailpost.connection import Security
 from mailpost.listening import adopt, from_systemd, listen_at_file
 from mailpost.proxied import ProxiedFactory
+from mailpost.tls.security import Security
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IReactorTime

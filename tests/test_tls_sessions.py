@@ -18,13 +18,13 @@ from twisted.internet.task import Clock
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import directlyProvides, implementer
 
-from mailpost.connection import Security
 from mailpost.envelope import Destination
 from mailpost.intake.listeners import LMTPFactory, SMTPFactory, SubmissionFactory
 from mailpost.interfaces import ISender
 from mailpost.limits import MAX_BUFFERED
 from mailpost.outcome import Delivered, MaildropLocked, Refused, TemporaryFailure, TryLater
 from mailpost.tls import ServerTLS
+from mailpost.tls.security import Security
 from mailpost.wire import reply
 from mailpost.wire.sasl import encode_base64
 from mailpost.wire.smtp import Settings

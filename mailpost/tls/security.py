@@ -1,0 +1,47 @@
+"""How a listener is secured: what of TLS it offers, and what may be said without.
+
+Asked by the rooms for each peer that comes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from mailpost.limits import is_loopback
+from mailpost.wire.login import Access
+from mailpost.wire.sasl import TokenTerms
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+
+    from mailpost.wire.sasl import Checks
+
+
+@frozen
+class Security:
+    """What of TLS a listener offers, and what it allows without.
+
+    :ivar context: makes the server's side of TLS; None: there is no TLS.
+    :ivar implicit: it is spoken from the first octet (RFC 8314); if not, on request.
+    :ivar cleartext: a password may be said without it, wherever the peer is; on this machine it always may.
+    """
+
+    context: IOpenSSLServerConnectionCreator | None = None
+    implicit: bool = False
+    cleartext: bool = True
+
+    def access_from(self, peer: str, checks: Checks, tokens: TokenTerms = TokenTerms()) -> Access:  # noqa: B008
+        """How this peer may come in.
+
+        :param checks: what the office can check.
+        :param tokens: what a client is told whose token was refused.
+        """
+        return Access(
+            can_tls=self.context is not None and not self.implicit,
+            tls=self.implicit,
+            cleartext=self.cleartext or is_loopback(peer),
+            checks=checks,
+            tokens=tokens,
+        )
