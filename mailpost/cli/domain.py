@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailpost.cli.failures import BAD_DATA, NO_USER, WRONG_USAGE, Failed
+from mailpost.cli.named import known_domains
 from mailpost.cli.office import open_office
 from mailpost.cli.options import config_option
 from mailpost.cli.table import counted, harmless, show
@@ -81,7 +82,7 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - click's flag
     """Print the office's domains, the configuration's first."""
     with open_office() as (config, store):
         configured = config.office.domains
-        rows = [_row(one, configured, store) for one in _domains(configured, store)]
+        rows = [_row(one, configured, store) for one in known_domains(configured, store)]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -185,19 +186,11 @@ def _chosen(separator: str) -> str:
     return "" if separator == _NO_SEPARATOR else separator
 
 
-def _domains(configured: tuple[str, ...], store: Store) -> list[Domain]:
-    from mailpost.store import Domain  # noqa: PLC0415 - as above
-
-    known = {one.name: one for one in store.addresses.domains()}
-    always = [known.get(name) or Domain(name, ours=False) for name in configured]
-    return [*always, *(one for one in known.values() if one.ours and one.name not in configured)]
-
-
 def _existing(name: str, configured: tuple[str, ...], store: Store) -> Domain:
     from mailpost.sorting import addresses  # noqa: PLC0415 - as above
 
     wanted = addresses.domain(name)
-    for one in _domains(configured, store):
+    for one in known_domains(configured, store):
         if one.name == wanted:
             return one
     raise Failed(NO_USER, f"{wanted} is no domain of this office; see them: mailpost domain list")

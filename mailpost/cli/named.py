@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from mailpost.cli.failures import BAD_DATA, NO_USER, Failed
 
 if TYPE_CHECKING:
-    from mailpost.store import Account, Store
+    from collections.abc import Sequence
+
+    from mailpost.store import Account, Domain, Store
 
 
 def checked_name(text: str) -> str:
@@ -33,3 +35,12 @@ def existing_account(text: str, store: Store) -> Account:
     if account is None:
         raise Failed(NO_USER, f"there is no account {name}; see them all: mailpost user list")
     return account
+
+
+def known_domains(configured: Sequence[str], store: Store) -> list[Domain]:
+    """The office's domains: the configuration's, then those that a command has added."""
+    from mailpost.store import Domain  # noqa: PLC0415 - --help does not need it
+
+    known = {one.name: one for one in store.addresses.domains()}
+    always = [known.get(name) or Domain(name, ours=False) for name in configured]
+    return [*always, *(one for one in known.values() if one.ours and one.name not in configured)]

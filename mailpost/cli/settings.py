@@ -11,11 +11,13 @@ import click
 
 from mailpost.cli.completing import account_names
 from mailpost.cli.failures import BAD_CONFIG, CANNOT_CREATE, Failed
-from mailpost.cli.named import existing_account
+from mailpost.cli.named import existing_account, known_domains
 from mailpost.cli.office import open_office, read_config, this_program
 from mailpost.cli.options import config_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mailpost.config import Config
     from mailpost.settings import Offers, Server
 
@@ -50,25 +52,27 @@ def settings(user: str | None, folder: Path | None, *, as_json: bool) -> None:
     from mailpost.settings import offers  # noqa: PLC0415 - --help does not need it
 
     path, config = read_config()
-    if user is not None:
-        with open_office(config) as (_, store):
+    with open_office(config) as (_, store):
+        known = known_domains(config.office.domains, store)
+        domains = [one.name for one in known if one.accounts] or [one.name for one in known]
+        if user is not None:
             user = existing_account(user, store).name
     offered = offers(config)
     if not offered.incoming:
         raise Failed(BAD_CONFIG, *(f"{path}: {sentence}" for sentence in offered.lacking))
     if folder is not None:
-        _write(folder, config, offered)
+        _write(folder, domains, offered)
     elif as_json:
-        click.echo(json.dumps(_as_json(config, offered, user), indent=2))
+        click.echo(json.dumps(_as_json(domains, offered, user), indent=2))
     else:
-        _print(config, offered, user)
+        _print(config, domains[0], offered, user)
 
 
-def _as_json(config: Config, offered: Offers, user: str | None) -> dict[str, object]:
+def _as_json(domains: Sequence[str], offered: Offers, user: str | None) -> dict[str, object]:
     return {
         "user": user,
-        "username": f"{user}@{config.office.domains[0]}" if user else None,
-        "domains": list(config.office.domains),
+        "username": f"{user}@{domains[0]}" if user else None,
+        "domains": domains,
         "incoming": [_server(one) for one in offered.incoming],
         "outgoing": [_server(one) for one in offered.outgoing],
         "lacking": list(offered.lacking),
@@ -85,11 +89,11 @@ def _server(server: Server) -> dict[str, object]:
     }
 
 
-def _print(config: Config, offered: Offers, user: str | None) -> None:
+def _print(config: Config, domain: str, offered: Offers, user: str | None) -> None:
     from mailpost.settings.words import SECURITY, steps  # noqa: PLC0415 - as above
 
     name = user or _SOMEBODY
-    address = f"{name}@{config.office.domains[0]}"
+    address = f"{name}@{domain}"
     click.echo(f"Settings for {address}\n")
     for title, servers in (
         ("Incoming mail, POP3", offered.incoming),
@@ -144,11 +148,11 @@ def _paragraph(text: str, first: str = "", rest: str = "") -> None:
     )
 
 
-def _write(folder: Path, config: Config, offered: Offers) -> None:
+def _write(folder: Path, domains: Sequence[str], offered: Offers) -> None:
     """Write each domain's files; where no other machine is served, the page alone."""
     from mailpost.settings import autoconfig, autodiscover, page, zone  # noqa: PLC0415 - as above
 
-    for domain in config.office.domains:
+    for domain in domains:
         files = {"settings.html": page(offered, domain).encode()}
         if not offered.here:
             files |= {

@@ -86,6 +86,20 @@ def test_files():
     assert run("settings", "--write", "public").exit_code == 0
 
 
+def test_a_domain_that_a_command_has_added():
+    """It has its files too; one for aliases alone has none, since nobody collects there."""
+    run("domain", "add", "example.com")
+    run("domain", "add", "lists.example", "--aliases-only")
+    assert json.loads(run("settings", "--json").stdout)["domains"] == [
+        "example.org",
+        "example.net",
+        "example.com",
+    ]
+    run("settings", "--write", "public")
+    assert (Path("public") / "example.com" / "zone.txt").exists()
+    assert not (Path("public") / "lists.example").exists()
+
+
 def test_files_of_a_try_out():
     """An office for this machine alone has a page, and says what others would need."""
     run("init", "here", "--domain", "example.org")
