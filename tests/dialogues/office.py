@@ -136,6 +136,7 @@ class SMTPOffice(Office):
         answer: Reply | None = None
         if isinstance(event, SenderOffered):
             self._sender = str(event.reverse_path or "")
+            self._announced = event.parameters.size
             answer = reply.DISK_FULL if self._disk_full else reply.SENDER_OK
         elif isinstance(event, RecipientOffered):
             answer = self._sort(event.recipient)
@@ -161,6 +162,8 @@ class SMTPOffice(Office):
 
     def _keep(self) -> None:
         answer = reply.STORE_FAILED if self._broken else KEPT
+        if self._recipients and all(names == [self._full] for names in self._recipients):
+            answer = reply.MAILDROP_FULL
         if answer.positive:
             names = [name for names in self._recipients for name in names]
             self.kept.append((self._sender, list(dict.fromkeys(names)), self._letter))
@@ -178,12 +181,16 @@ class SMTPOffice(Office):
         sorted_to = self._sorter.sort(recipient)
         if isinstance(sorted_to, Refused | TryLater):
             return sorted_to.reply
-        self._recipients.append([ACCOUNTS[one.maildrop] for one in sorted_to.destinations])
+        names = [ACCOUNTS[one.maildrop] for one in sorted_to.destinations]
+        if self._announced and names == [self._full]:
+            return reply.MAILDROP_FULL
+        self._recipients.append(names)
         return reply.RECIPIENT_OK
 
     def _start_over(self) -> None:
         self._recipients: list[list[str]] = []  # of each RCPT, those to whom it leads
         self._letter = b""
+        self._announced = 0
 
 
 class LMTPOffice(SMTPOffice):
@@ -194,14 +201,15 @@ class LMTPOffice(SMTPOffice):
 
     def _keep(self) -> None:
         everybody = dict.fromkeys(name for names in self._recipients for name in names)
-        kept = [name for name in everybody if name != self._full and not self._broken]
+        full = {self._full} - {
+            name for names in self._recipients if len(names) > 1 for name in names
+        }
+        kept = [name for name in everybody if name not in full and not self._broken]
         if kept:
             self.kept.append((self._sender, kept, self._letter))
+        failed = reply.STORE_FAILED if self._broken else reply.MAILDROP_FULL
         self.session.answer_each(
-            [
-                KEPT if all(name in kept for name in names) else reply.STORE_FAILED
-                for names in self._recipients
-            ]
+            [KEPT if all(name in kept for name in names) else failed for names in self._recipients]
         )
 
 
@@ -233,7 +241,11 @@ class POP3Office(Office):
         self._maildrop = Maildrop(())
         max_errors = int(settings.get("max_errors", "30"))
         timestamp = settings.get("apop", "")
-        self.session = POP3Server(HOSTNAME, max_errors, security(settings), timestamp=timestamp)
+        self._days = int(settings.get("kept for", "0"))
+        expire = f"{settings['expire']} USER" if "expire" in settings else "NEVER"
+        self.session = POP3Server(
+            HOSTNAME, max_errors, security(settings), timestamp=timestamp, expire=expire
+        )
         self.let_go: list[int] = []
         self.session.greet()
         self.receive(b"")
@@ -267,7 +279,7 @@ class POP3Office(Office):
             return self.session.refuse(reply.POP_TRY_LATER)
         greetings = GREETINGS if self.session.utf8 else tuple(map(downgraded, GREETINGS))
         self._maildrop = Maildrop({"alice": LETTERS, "erin": greetings}.get(name, ()))
-        self.session.admit(self._maildrop)
+        self.session.admit(self._maildrop, days=self._days)
         return None
 
     def _give(self, letter: bytes) -> None:
