@@ -202,12 +202,11 @@ class Devices(views.Maildrop):
             assert answer.startswith(b"-ERR [SYS/TEMP]")
         elif how in ("quit", "fail"):
             assert answer.startswith(b"+OK")
+        gone = session.marked if updates and how in ("quit", "vanish") else set()
+        if gone:
+            self.views[session.view].gone.update(session.numbers[at] for at in gone)
         if how != "fail":  # where the ledger is full, what was given is not noted either
-            self.ended(session)
-        if updates and how in ("quit", "vanish"):
-            self.views[session.view].gone.update(session.numbers[at] for at in session.marked)
-            if session.others:
-                self.note(session, session.marked)
+            self.note(session, session.given | gone if session.others else session.given - gone)
         self.swept()
 
     def leave(self, session, how):
