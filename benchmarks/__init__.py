@@ -1,6 +1,7 @@
 """How fast mailpost is, how much it costs, and beside what: ``python -m benchmarks``.
 
-mailpost is measured as it ships: durable, logging, one worker. Where Postfix and Dovecot are
+mailpost is measured as it ships: durable, logging, one worker unless ``--workers`` says
+otherwise. Where Postfix and Dovecot are
 installed they run in the same call, in turn with mailpost, configured by the benchmark in a
 temporary folder (:mod:`benchmarks.postfix_dovecot` says how they are tuned); the table shows
 medians, ratios, and the processor time of the servers, which is steadier than time.
@@ -20,6 +21,10 @@ in the maildrop are counted after each run, and what fails is named with its rea
 ``intake_rows``          letters in: rates, latency of the 250; with STARTTLS and a login too
 ``collection_rows``      letters out: sessions, RETR, large maildrops, idle sessions; with TLS too
 ``scale_rows``           what must not grow with the office
+``groups``               those groups of rows that have systems of their own
+``workers_rows``         two workers beside one
+``slow_disk``            what a slow sync does; ``slowdisk.c`` is preloaded for it
+``growth``               letters and RCPT in a store that grows
 ``systems``              what a system under test is; starting and stopping it
 ``mailpost_system``      mailpost, with ``mailpost_users``
 ``scale``                mailpost with much in it and with little; ``mailpost_crowd`` fills it

@@ -16,6 +16,7 @@ import click
 from benchmarks import load, postfix_dovecot, report
 from benchmarks.collection_rows import Idle
 from benchmarks.errors import BenchmarkError
+from benchmarks.groups import GROUPS
 from benchmarks.machine import machine
 from benchmarks.mailpost_system import Mailpost
 from benchmarks.postfix_dovecot import PostfixDovecot
@@ -23,8 +24,6 @@ from benchmarks.progress import display
 from benchmarks.row import IDLE_USER, Plan, Row
 from benchmarks.rows import all_rows
 from benchmarks.runner import run, steps
-from benchmarks.scale import USERS, Large, Small
-from benchmarks.scale_rows import scale_rows
 from benchmarks.systems import HOSTNAME
 from mailpost.tls.self_signed import make_self_signed
 
@@ -39,7 +38,11 @@ Examples:
   python -m benchmarks --quick                  everything, short and rough
   python -m benchmarks --only 'intake-*'        letters coming in
   python -m benchmarks --only retr --vs none    mailpost alone
+  python -m benchmarks --workers 2              mailpost in two processes
   python -m benchmarks --scale                  an office with much in it, beside a small one
+  python -m benchmarks --two-workers            two workers beside one
+  python -m benchmarks --slow-disk              where each sync takes 5 ms longer
+  python -m benchmarks --growth --long          up to a million letters, beside none
   python -m benchmarks --json figures.json      every sample, too
 """
 
@@ -61,7 +64,9 @@ class Options:
     sessions: int | None
     vs: str
     without_mailpost: bool
-    scale: bool
+    workers: int
+    group: str | None
+    long: bool
     folder: Path
     json_file: Path | None
 
@@ -71,12 +76,17 @@ class Options:
             seconds=self.seconds or (1.0 if self.quick else 4.0),
             idle_sessions=self.sessions or (100 if self.quick else 500),
             maildrops=(1_000, 10_000) if self.quick else (1_000, 10_000, 100_000),
+            stores=self._stores(),
             programs=programs,
         )
 
+    def _stores(self) -> tuple[int, ...]:
+        sizes = (10_000,) if self.quick else (10_000, 100_000)
+        return (*sizes, 1_000_000) if self.long else sizes
+
     def rows(self, plan: Plan) -> list[Row]:
         """Choose the rows."""
-        rows = scale_rows(plan) if self.scale else all_rows(plan)
+        rows = GROUPS[self.group].rows(plan) if self.group else all_rows(plan)
         if self.without_mailpost:  # the targets are mailpost's
             rows = [row.promising(None) for row in rows]
         for pattern in self.only:
@@ -99,11 +109,17 @@ class Options:
 @click.option("--vs", type=click.Choice(VS), default=INSTALLED, show_default=True,
               help="What mailpost is measured beside.")  # fmt: skip
 @click.option("--without-mailpost", is_flag=True, help="Measure the other system alone.")
-@click.option(
-    "--scale",
-    is_flag=True,
-    help="Measure mailpost with 100,000 letters, 10 devices and 1,000 accounts beside itself.",
-)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True,
+              help="Processes that serve, of mailpost.")  # fmt: skip
+@click.option("--scale", "group", flag_value="scale", help="Measure mailpost "
+              "with 100,000 letters, 10 devices and 1,000 accounts beside itself.")  # fmt: skip
+@click.option("--two-workers", "group", flag_value="two-workers",
+              help="Measure mailpost with two workers beside itself with one.")  # fmt: skip
+@click.option("--slow-disk", "group", flag_value="slow-disk",
+              help="Let every sync take 5 ms longer.")  # fmt: skip
+@click.option("--growth", "group", flag_value="growth",
+              help="Measure mailpost with up to 100,000 letters beside itself with none.")  # fmt: skip
+@click.option("--long", is_flag=True, help="--growth: a million letters, too.")
 @click.option("--folder", type=click.Path(file_okay=False, exists=True, path_type=Path),
               default=FOLDER, show_default=True,
               help="Where the data lies; its disk is what durable means.")  # fmt: skip
@@ -152,25 +168,31 @@ def _measure(options: Options, plan: Plan, rows: Sequence[Row]) -> bool:
 
 def _systems(options: Options, plan: Plan) -> tuple[list[System], str | None]:
     """Choose the systems; add a remark when the comparison has to be left out."""
-    if options.scale:
-        if options.without_mailpost or options.vs == THEIRS:
-            raise BenchmarkError("--scale measures mailpost beside itself, and nothing else")
-        make_self_signed(plan.programs, [HOSTNAME])
-        return [kind(_folder(plan, kind), USERS) for kind in (Large, Small)], None
-    users = IDLE_USER + Idle.others + plan.idle_sessions
-    classes: list[type[System]] = [] if options.without_mailpost else [Mailpost]
+    group = GROUPS[options.group] if options.group else None
+    ours: tuple[type[System], ...] = group.systems if group else (Mailpost,)
+    theirs = group.other if group else PostfixDovecot
+    users = group.users if group else IDLE_USER + Idle.others + plan.idle_sessions
+    if theirs is None and (options.without_mailpost or options.vs == THEIRS):
+        raise BenchmarkError(f"--{options.group} measures mailpost beside itself, and nothing else")
+    if len(ours) > 1 and options.workers > 1:
+        raise BenchmarkError("--workers is for rows that measure mailpost once")
+    classes = [] if options.without_mailpost else list(ours)
     remark = None
-    if options.vs != NONE:
+    if options.vs != NONE and theirs is not None:
         if reason := postfix_dovecot.why_not():
             remark = f"without Postfix and Dovecot: {reason}"
             if options.vs == THEIRS:
                 raise BenchmarkError(reason)
         else:
-            classes.append(PostfixDovecot)
+            classes.append(theirs)
     if not classes:
         raise BenchmarkError("there is nothing to measure")
     make_self_signed(plan.programs, [HOSTNAME])
-    return [kind(_folder(plan, kind), users) for kind in classes], remark
+    systems = [kind(_folder(plan, kind), users) for kind in classes]
+    for system in systems:
+        if options.workers > 1 and isinstance(system, Mailpost):
+            system.workers = options.workers
+    return systems, remark
 
 
 def _folder(plan: Plan, kind: type[System]) -> Path:

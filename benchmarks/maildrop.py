@@ -28,13 +28,13 @@ def count(system: System, user: int) -> int:
     return letters
 
 
-def empty(system: System, user: int) -> None:
-    """Delete every letter, and see that none is left."""
+def empty(system: System, user: int, keep: int = 0) -> None:
+    """Delete every letter behind the first ``keep``, and see that none of them is left."""
     with _session(system, user) as session:
         letters, _ = session.stat()
         connection: socket.socket = session.sock
         replies = session.file
-        for first in range(1, letters + 1, DELETES_AT_ONCE):
+        for first in range(keep + 1, letters + 1, DELETES_AT_ONCE):
             numbers = range(first, min(first + DELETES_AT_ONCE, letters + 1))
             connection.sendall(b"".join(b"DELE %d\r\n" % number for number in numbers))
             for _ in numbers:
@@ -42,8 +42,8 @@ def empty(system: System, user: int) -> None:
                 if not reply.startswith(b"+OK"):
                     raise BenchmarkError(f"{system.name}: reply to DELE: {reply!r}")
         session.quit()
-    if left := count(system, user):
-        raise BenchmarkError(f"{system.name}: {left} letters are left after all were deleted")
+    if (left := count(system, user)) != keep:
+        raise BenchmarkError(f"{system.name}: {left} letters are left, {keep} were to be kept")
 
 
 @contextmanager

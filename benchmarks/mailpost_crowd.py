@@ -1,8 +1,11 @@
 """Fill a post office with many accounts, letters and devices, through the store, in one process.
 
-``python -m benchmarks.mailpost_crowd CONFIG ACCOUNTS LETTERS DEVICES``: over SMTP and by the commands it
+``python -m benchmarks.mailpost_crowd fill CONFIG ACCOUNTS LETTERS DEVICES``: over SMTP and by the commands it
 would take half an hour. Accounts without a password are there to be searched among. Two users that
 exist have letters and devices: what they are for, :mod:`benchmarks.scale_rows` says.
+
+``grow CONFIG PRESENT ACCOUNTS EACH USER LETTERS`` adds to an office that may be open: accounts up to so many,
+each with some letters, and letters for one of its users (:mod:`benchmarks.growth`).
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import secrets
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +21,8 @@ from benchmarks.row import OPENING_USER
 from benchmarks.systems import DEVICE_PASSWORD, crowd_name, user_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from mailpost.store import Store
     from mailpost.store.accounts import Account
 
@@ -31,10 +37,10 @@ class Crowd:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def add_accounts(self, count: int) -> None:
-        """Make so many, without a password."""
-        for number in range(count):
-            self._store.accounts.add(crowd_name(number))
+    def add_accounts(self, count: int, present: int = 0) -> list[Account]:
+        """Make as many as there shall be, without a password; those that are new."""
+        numbers = range(present, count)
+        return [self._store.accounts.add(crowd_name(number)) for number in numbers]
 
     def add_devices(self, account: Account, count: int) -> list[int]:
         """Give an account so many devices that hold all its letters; their views."""
@@ -74,8 +80,9 @@ class Crowd:
             pass
 
 
-def fill(config: str, accounts: int, letters: int, devices: int) -> None:
-    """Make the crowd."""
+@contextmanager
+def opened(config: str) -> Iterator[Store]:
+    """Open an office's store, which is written to when we say so."""
     from twisted.internet.defer import execute  # noqa: PLC0415 - likewise
     from twisted.internet.task import Clock  # noqa: PLC0415
 
@@ -91,6 +98,14 @@ def fill(config: str, accounts: int, letters: int, devices: int) -> None:
         defer_to_thread=execute,
     )
     try:
+        yield store
+    finally:
+        store.close()
+
+
+def fill(config: str, accounts: int, letters: int, devices: int) -> None:
+    """Make the crowd."""
+    with opened(config) as store:
         crowd = Crowd(store)
         crowd.add_accounts(accounts)
         found = [store.accounts.find(user_name(OPENING_USER + n)) for n in range(2)]
@@ -101,9 +116,19 @@ def fill(config: str, accounts: int, letters: int, devices: int) -> None:
             crowd.let_go(few, view)
         crowd.deliver(many, letters)
         crowd.add_devices(many, devices)
-    finally:
-        store.close()
+
+
+def grow(config: str, present: int, accounts: int, each: int, user: int, letters: int) -> None:
+    """Let the office have more accounts, and one of its users more letters."""
+    with opened(config) as store:
+        crowd = Crowd(store)
+        for account in crowd.add_accounts(accounts, present):
+            crowd.deliver(account, each)
+        full = store.accounts.find(user_name(user))
+        assert full is not None
+        crowd.deliver(full, letters)
 
 
 if __name__ == "__main__":
-    fill(sys.argv[1], *map(int, sys.argv[2:5]))
+    does: Callable[..., None] = fill if sys.argv[1] == "fill" else grow
+    does(sys.argv[2], *map(int, sys.argv[3:]))

@@ -1,4 +1,4 @@
-"""mailpost as it ships: one worker, durable, logging to a file, SMTP and POP3 on loopback.
+"""mailpost as it ships, one worker unless told otherwise: durable, logging to a file, on loopback.
 
 Nothing is tuned for the benchmark; only the ports and the certificate are set. Loopback is exempt
 from the limits per address as it ships.
@@ -22,6 +22,7 @@ CONFIG = """\
 hostname = "{hostname}"
 domains  = ["{domain}"]
 store    = "sqlite:mailpost.db"
+workers  = {workers}
 
 [[listen]]
 protocol = "smtp"
@@ -56,6 +57,7 @@ class Mailpost(System):
     """The project's own server."""
 
     name = "mailpost"
+    workers = 1
     hashes_passwords = True
 
     def prepare(self) -> None:
@@ -64,6 +66,7 @@ class Mailpost(System):
         Path(self.config).write_text(
             CONFIG.format(
                 hostname=HOSTNAME,
+                workers=self.workers,
                 domain=DOMAIN,
                 smtp_port=self.smtp_port,
                 submission_port=self.submission_port,
@@ -103,7 +106,7 @@ class Mailpost(System):
         self.run(*users, stdin=f"{PASSWORD}\n")
 
     def commands(self) -> list[list[str]]:
-        """One process."""
+        """One process, or a supervisor with its workers."""
         return [[sys.executable, "-m", "mailpost", "--config", self.config, "serve"]]
 
     def settle(self) -> None:

@@ -28,6 +28,7 @@ class Plan:
     seconds: float
     idle_sessions: int
     maildrops: tuple[int, ...]
+    stores: tuple[int, ...]  # letters in the store of the rows of growth
     programs: Path  # a folder for the compiled load programs
 
 

@@ -33,20 +33,27 @@ LARGE = Size(accounts=1_000, letters=100_000, devices=10)
 SMALL = Size(accounts=USERS, letters=LEFT, devices=1)
 
 
-class Filled(Mailpost):
+class Crowded(Mailpost):
+    """An office with accounts that never log in, beside its users."""
+
+    crowd = 0
+
+
+class Filled(Crowded):
     """An office of some size."""
 
     size: Size
 
     def __init__(self, folder: Path, users: int = USERS) -> None:
         super().__init__(folder, users)
+        self.crowd = self.size.accounts - users
 
     def prepare(self) -> None:
         """Make it as anybody does, then put in what it shall have."""
         super().prepare()
         size = self.size
-        crowd = (size.accounts - self.users, size.letters, size.devices)
-        self.run("benchmarks.mailpost_crowd", self.config, *map(str, crowd))
+        crowd = (self.crowd, size.letters, size.devices)
+        self.run("benchmarks.mailpost_crowd", "fill", self.config, *map(str, crowd))
 
 
 class Large(Filled):

@@ -20,7 +20,7 @@ from benchmarks.figures import Sample, Target, Unit
 from benchmarks.intake_rows import intake
 from benchmarks.mailpost_crowd import LEFT
 from benchmarks.row import OPENING_USER, Plan, Row
-from benchmarks.scale import USERS, Filled
+from benchmarks.scale import Crowded, Filled
 from benchmarks.systems import DEVICE_PASSWORD, PASSWORD, address, child_environment, crowd_address
 
 if TYPE_CHECKING:
@@ -106,9 +106,9 @@ class Recipients(Row):
 
 def recipients(system: System) -> list[bytes]:
     """Everybody in the office, again and again where they are fewer than a letter may have."""
-    assert isinstance(system, Filled)
-    everybody = [address(user) for user in range(USERS)]
-    everybody += [crowd_address(number) for number in range(system.size.accounts - USERS)]
+    assert isinstance(system, Crowded)
+    everybody = [address(user) for user in range(system.users)]
+    everybody += [crowd_address(number) for number in range(system.crowd)]
     again = everybody * (RECIPIENTS // len(everybody) + 1)
     return [name.encode() for name in again[:RECIPIENTS]]
 

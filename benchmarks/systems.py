@@ -84,6 +84,7 @@ class System(ABC):
         self.certificate = folder.parent / "certificate.pem"
         self.key = folder.parent / "key.pem"
         self.log = folder / "servers.log"
+        self.environment: dict[str, str] = {}  # of every start
         self._keepers: list[subprocess.Popen[bytes]] = []
 
     @abstractmethod
@@ -117,7 +118,7 @@ class System(ABC):
                         stdin=subprocess.DEVNULL,
                         stdout=log,
                         stderr=log,
-                        env=child_environment(**environment),
+                        env=child_environment(**self.environment, **environment),
                         cwd=self.folder,
                     )
                 )

@@ -15,7 +15,7 @@ from benchmarks.systems import System
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PLAN = Plan(seconds=1.0, idle_sessions=1, maildrops=(), programs=Path())
+PLAN = Plan(seconds=1.0, idle_sessions=1, maildrops=(), stores=(), programs=Path())
 
 
 class Imagined(System):

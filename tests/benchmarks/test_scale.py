@@ -24,7 +24,7 @@ from tests.store.conftest import Office
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PLAN = Plan(seconds=0.05, idle_sessions=1, maildrops=(), programs=Path())
+PLAN = Plan(seconds=0.05, idle_sessions=1, maildrops=(), stores=(), programs=Path())
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_a_whole_office_is_filled_as_a_process(tmp_path: Path) -> None:
     users = (str(OPENING_USER), str(OPENING_USER + 2))
     run(tmp_path, "benchmarks.mailpost_users", config, *users, said="secret\n")
     size = Size(accounts=4, letters=8, devices=2)
-    run(tmp_path, "benchmarks.mailpost_crowd", config, *map(str, vars(size).values()))
+    run(tmp_path, "benchmarks.mailpost_crowd", "fill", config, *map(str, vars(size).values()))
     listed = run(tmp_path, "mailpost", "--config", config, "device", "list")
     assert listed.count("device0") == listed.count("device1") == 2
 

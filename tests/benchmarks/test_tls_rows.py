@@ -31,7 +31,7 @@ compiles = pytest.mark.skipif(
 )
 
 SESSION = ("-u", "user", "-f", "0", "-P", "secret", "-e", "0", "-s", "0.05")
-PLAN = Plan(seconds=1.0, idle_sessions=20, maildrops=(), programs=Path())
+PLAN = Plan(seconds=1.0, idle_sessions=20, maildrops=(), stores=(), programs=Path())
 
 
 @pytest.fixture(scope="module")
