@@ -178,10 +178,17 @@ class PostOffice(Service):
             if self._listeners is None:
                 _log.info("{protocol} on {where}", protocol=door.listen.protocol, where=door.where)
         self._since = reactor.seconds()
-        if self._listeners is None and store.sole():
-            verbs = {"status": self.report, "reload": self._read_again}
-            self._control = Control(beside(config.office.database), reactor, verbs)
-            self._control.open()
+        if self._listeners is None:
+            self._open_control(store)
+
+    def _open_control(self, store: Store) -> None:
+        """Be asked how this office fares, unless another process is asked already."""
+        if not store.sole():
+            _log.warn("another process serves this store; mailpost status and reload ask that one")
+            return
+        verbs = {"status": self.report, "reload": self._read_again}
+        self._control = Control(beside(store.path), self._reactor, verbs)
+        self._control.open()
 
     def _turn_away(self, guard: Guard) -> None:
         """The owner has changed the bans: whoever is banned by hand now has to go."""

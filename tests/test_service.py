@@ -348,6 +348,17 @@ def test_tls_that_a_balancer_has_ended(config: Config, *, encrypted: bool) -> No
     house.stop()
 
 
+def test_two_offices_of_one_store(house: House, config: Config, log: Logbook) -> None:
+    """The first one is asked how it fares; the second says so in its log, and leaves the socket alone."""
+    socket = Path(config.office.database).with_name("mailpost.db.control")
+    before = socket.stat().st_ino
+    second = House(config)
+    second.start()
+    assert log.lines("another process serves this store")
+    second.stop()
+    assert socket.stat().st_ino == before
+
+
 def test_shutdown_tells_everybody(house: House) -> None:
     """At SIGTERM the doors close, idle sessions hear 421 or -ERR, and it is over when they have gone."""
     sender, reader = house.peer(2525), house.peer(1100)
