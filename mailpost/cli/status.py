@@ -51,6 +51,7 @@ def status(*, as_json: bool) -> None:
                 "accounts": kept.accounts,
                 "letters": kept.letters,
                 "octets": kept.octets,
+                "binned": kept.binned,
                 "database": kept.database,
                 "log": kept.log,
                 "parcels": kept.parcels,
@@ -140,6 +141,8 @@ def _print(told: dict[str, Any]) -> None:
     kept, disk = told["store"], told["disk"]
     on_disk = kept["database"] + kept["log"] + kept["parcels"]
     letters = f"{counted(kept['letters'], 'letter')} of {size(kept['octets'])}"
+    if kept["binned"]:
+        letters += f", {kept['binned']} more in the bin"
     labelled("store", f"{kept['path']}: {counted(kept['accounts'], 'account')}, {letters}")
     labelled(
         "disk",

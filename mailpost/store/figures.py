@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -23,6 +23,7 @@ class Figures:
     :ivar accounts: how many there are.
     :ivar letters: in all maildrops together; a letter to two of them counts twice.
     :ivar octets: of those letters, as they are collected.
+    :ivar binned: how many letters lie in the bin.
     :ivar database: the file.
     :ivar log: the write-ahead log beside it.
     :ivar parcels: the bodies that are files of their own.
@@ -31,6 +32,7 @@ class Figures:
     accounts: int
     letters: int
     octets: int
+    binned: int
     database: int
     log: int
     parcels: int
@@ -38,13 +40,14 @@ class Figures:
 
 def figures(db: apsw.Connection, path: Path, parcels: Path) -> Figures:
     """Count. The files are not opened, for that would drop SQLite's locks when they are closed."""
-    accounts, letters, octets = db.execute(sql_figures.FIGURES).fetchall()[0]
+    row: Any = db.execute(sql_figures.FIGURES).fetchall()[0]
+    accounts, letters, octets, binned = row
     taken = 0
     for entry in os.scandir(parcels):
         with suppress(FileNotFoundError):  # swept away just now
             taken += entry.stat().st_size
     log = path.with_name(path.name + "-wal")
-    return Figures(accounts, letters, octets, _size(path), _size(log), taken)  # type: ignore[arg-type]
+    return Figures(accounts, letters, octets, binned, _size(path), _size(log), taken)
 
 
 def _size(path: Path) -> int:

@@ -2,5 +2,5 @@
 
 FIGURES = (
     "SELECT (SELECT count(*) FROM account), (SELECT coalesce(sum(letters), 0) FROM maildrop),"
-    " (SELECT coalesce(sum(octets), 0) FROM maildrop)"
+    " (SELECT coalesce(sum(octets), 0) FROM maildrop), (SELECT count(*) FROM bin)"
 )

@@ -10,6 +10,11 @@ from click.testing import CliRunner
 
 from mailpost import control_client
 from mailpost.cli import failures, main
+from mailpost.cli.office import open_office
+from mailpost.config import load
+from mailpost.envelope import Copy, Envelope, Traits
+from mailpost.store.taking import Take
+from mailpost.store.views import LetGo, look
 
 RUNNING = {
     "process": 4711,
@@ -87,7 +92,7 @@ def test_json(answers):
     assert (told["letters_in"], told["letters_out"]) == (15, 7)
     assert told["listeners"][1]["tls"] == "implicit"
     assert set(told["store"]) == {
-        *("path", "accounts", "letters", "octets", "database", "log", "parcels"),
+        *("path", "accounts", "letters", "octets", "binned", "database", "log", "parcels"),
     }
     assert told["store"]["database"] > 4096
     assert told["disk"]["reserve"] == 256 << 20
@@ -114,6 +119,23 @@ def test_a_certificate_that_cannot_be_read(answers):
     Path("office/certificate.pem").write_text("no certificate")
     assert "holds no certificate that can be read" in run("status").stdout
     assert "mistake" in json.loads(run("status", "--json").stdout)["certificates"][0]
+
+
+def test_the_bin_is_told(answers):
+    """What was deleted takes room, too, and can come back."""
+    assert "in the bin" not in run("status").stdout
+    with open_office(load(Path("office/mailpost.toml"))) as (_, store):
+        alice = store.accounts.find("alice") or store.accounts.add("alice")
+        copies = [Copy(alice.maildrop, b"")]
+        for _ in range(2):
+            draft = store.delivery.begin()
+            draft.write(b"hi\r\n")
+            draft.commit(Envelope("t", None), copies, Traits(), atomic=True)
+        store.ledger.turn()
+        store.ledger.run(LetGo(alice.view, look(store._finder, alice.view), [0]))
+        store.ledger.run(Take(alice.maildrop, 10, 1))
+    assert "1 letter of 4 B, 1 more in the bin\n" in run("status").stdout
+    assert json.loads(run("status", "--json").stdout)["store"]["binned"] == 1
 
 
 def test_parcels_are_counted(answers):
