@@ -112,7 +112,7 @@ class Options:
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True,
               help="Processes that serve, of mailpost.")  # fmt: skip
 @click.option("--scale", "group", flag_value="scale", help="Measure mailpost "
-              "with 100,000 letters, 10 devices and 1,000 accounts beside itself.")  # fmt: skip
+              "with 100,000 letters and aliases, 1,000 accounts, beside itself.")  # fmt: skip
 @click.option("--two-workers", "group", flag_value="two-workers",
               help="Measure mailpost with two workers beside itself with one.")  # fmt: skip
 @click.option("--slow-disk", "group", flag_value="slow-disk",

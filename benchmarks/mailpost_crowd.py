@@ -1,8 +1,8 @@
-"""Fill a post office with many accounts, letters and devices, through the store, in one process.
+"""Fill a post office with many accounts, letters, devices, aliases, through the store, in one process.
 
-``python -m benchmarks.mailpost_crowd fill CONFIG ACCOUNTS LETTERS DEVICES``: over SMTP and by the commands it
-would take half an hour. Accounts without a password are there to be searched among. Two users that
-exist have letters and devices: what they are for, :mod:`benchmarks.scale_rows` says.
+``python -m benchmarks.mailpost_crowd fill CONFIG ACCOUNTS LETTERS DEVICES ALIASES``: over SMTP and by the
+commands it would take half an hour. Accounts without a password are there to be searched among. Two users
+that exist have letters and devices: what they are for, :mod:`benchmarks.scale_rows` says.
 
 ``grow CONFIG PRESENT ACCOUNTS EACH USER LETTERS`` adds to an office that may be open: accounts up to so many,
 each with some letters, and letters for one of its users (:mod:`benchmarks.growth`).
@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.row import OPENING_USER
-from benchmarks.systems import DEVICE_PASSWORD, crowd_name, user_name
+from benchmarks.systems import DEVICE_PASSWORD, alias_address, crowd_name, user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mailpost.store import Store
     from mailpost.store.accounts import Account
+    from mailpost.store.addresses import AddressRegister
 
 LEFT = 5  # letters that are still to be seen where nearly all have been let go of
 AT_ONCE = 2048
@@ -41,6 +42,17 @@ class Crowd:
         """Make as many as there shall be, without a password; those that are new."""
         numbers = range(present, count)
         return [self._store.accounts.add(crowd_name(number)) for number in numbers]
+
+    def add_aliases(self, count: int) -> None:
+        """Make so many in one transaction, each for one of the users that are there, in turn."""
+        from mailpost.store.addresses import Alias  # noqa: PLC0415 - as in mailpost_users
+
+        def add(register: AddressRegister) -> None:
+            for number in range(count):
+                local, _, domain = alias_address(number).partition("@")
+                register.add(Alias(domain, local, user_name(number % (OPENING_USER + 2))))
+
+        self._store.addresses.change(add)
 
     def add_devices(self, account: Account, count: int) -> list[int]:
         """Give an account so many devices that hold all its letters; their views."""
@@ -103,11 +115,12 @@ def opened(config: str) -> Iterator[Store]:
         store.close()
 
 
-def fill(config: str, accounts: int, letters: int, devices: int) -> None:
+def fill(config: str, accounts: int, letters: int, devices: int, aliases: int) -> None:
     """Make the crowd."""
     with opened(config) as store:
         crowd = Crowd(store)
         crowd.add_accounts(accounts)
+        crowd.add_aliases(aliases)
         found = [store.accounts.find(user_name(OPENING_USER + n)) for n in range(2)]
         few, many = (account for account in found if account is not None)
         crowd.deliver(few, letters)

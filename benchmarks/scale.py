@@ -22,15 +22,16 @@ USERS = OPENING_USER + 2  # the last two have the letters
 
 @dataclass(frozen=True)
 class Size:
-    """How much is in an office: accounts, letters of a user, devices of that user."""
+    """How much is in an office: accounts, letters of a user, devices of that user, aliases."""
 
     accounts: int
     letters: int
     devices: int
+    aliases: int
 
 
-LARGE = Size(accounts=1_000, letters=100_000, devices=10)
-SMALL = Size(accounts=USERS, letters=LEFT, devices=1)
+LARGE = Size(accounts=1_000, letters=100_000, devices=10, aliases=100_000)
+SMALL = Size(accounts=USERS, letters=LEFT, devices=1, aliases=USERS)
 
 
 class Crowded(Mailpost):
@@ -52,7 +53,7 @@ class Filled(Crowded):
         """Make it as anybody does, then put in what it shall have."""
         super().prepare()
         size = self.size
-        crowd = (self.crowd, size.letters, size.devices)
+        crowd = (self.crowd, size.letters, size.devices, size.aliases)
         self.run("benchmarks.mailpost_crowd", "fill", self.config, *map(str, crowd))
 
 

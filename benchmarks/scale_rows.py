@@ -21,7 +21,14 @@ from benchmarks.intake_rows import intake
 from benchmarks.mailpost_crowd import LEFT
 from benchmarks.row import OPENING_USER, Plan, Row
 from benchmarks.scale import Crowded, Filled
-from benchmarks.systems import DEVICE_PASSWORD, PASSWORD, address, child_environment, crowd_address
+from benchmarks.systems import (
+    DEVICE_PASSWORD,
+    PASSWORD,
+    address,
+    alias_address,
+    child_environment,
+    crowd_address,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +46,7 @@ def scale_rows(plan: Plan) -> list[Row]:
         Opening("scale-open", f"opening a view of {LEFT} letters", PASSWORD),
         Opening("scale-device", f"a device's view of {LEFT} letters", DEVICE_PASSWORD),
         Recipients("scale-rcpt", "RCPT"),
+        Aliases("scale-alias", "RCPT of an alias"),
         intake("scale-intake", "4 KB letters over 50 connections", 4096, 50),
         Command("scale-users", "user list"),
         Command("scale-devices", "device list"),
@@ -77,6 +85,10 @@ class Recipients(Row):
     def __init__(self, name: str, title: str) -> None:
         super().__init__(name, title, Unit.MICROSECONDS, "RCPT")
 
+    def named(self, system: System) -> list[bytes]:
+        """Give the addresses, as many as a letter may have."""
+        return recipients(system)
+
     def prepare(self, system: System, plan: Plan) -> None:
         """Name them for a moment."""
         self._name(system, min(0.2, plan.seconds))
@@ -86,6 +98,7 @@ class Recipients(Row):
         return self._name(system, plan.seconds)
 
     def _name(self, system: System, seconds: float) -> Sample:
+        everybody = [b"RCPT TO:<%b>" % name for name in self.named(system)]
         before, begun = system.cpu_seconds(), time.monotonic()
         named = 0
         with socket.create_connection(("127.0.0.1", system.smtp_port), 60) as connection:
@@ -94,7 +107,6 @@ class Recipients(Row):
             say(connection, [b"HELO client.example.com"])
             expect(replies.readline(), b"250")
             while time.monotonic() < begun + seconds:
-                everybody = [b"RCPT TO:<%b>" % name for name in recipients(system)]
                 letter = [b"MAIL FROM:<sender@example.com>", *everybody, b"RSET"]
                 say(connection, letter)
                 for _ in letter:
@@ -102,6 +114,17 @@ class Recipients(Row):
                 named += RECIPIENTS
         spent = time.monotonic() - begun
         return Sample(spent / named, (system.cpu_seconds() - before) / named, {"named": named})
+
+
+class Aliases(Recipients):
+    """The same of aliases from all over the table, each of which leads to one account."""
+
+    def named(self, system: System) -> list[bytes]:
+        """Give the addresses; where there are fewer, the same ones again."""
+        assert isinstance(system, Filled)
+        there = system.size.aliases
+        step = max(1, there // RECIPIENTS)
+        return [alias_address(at * step % there).encode() for at in range(RECIPIENTS)]
 
 
 def recipients(system: System) -> list[bytes]:

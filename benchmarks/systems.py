@@ -53,6 +53,11 @@ def crowd_address(number: int) -> str:
     return f"{crowd_name(number)}@{DOMAIN}"
 
 
+def alias_address(number: int) -> str:
+    """Give the mail address that is the alias of that number; each leads to one user."""
+    return f"alias{number}@{DOMAIN}"
+
+
 def free_port() -> int:
     """Return a loopback port that nobody uses at this moment."""
     with socket.socket() as probe:

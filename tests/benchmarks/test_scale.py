@@ -16,7 +16,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.mailpost_crowd import LEFT, Crowd
 from benchmarks.row import OPENING_USER, Plan
 from benchmarks.scale import USERS, Large, Size, Small
-from benchmarks.scale_rows import RECIPIENTS, Command, Recipients, recipients, scale_rows
+from benchmarks.scale_rows import RECIPIENTS, Aliases, Command, Recipients, recipients, scale_rows
 from benchmarks.systems import DEVICE_PASSWORD, crowd_name
 from mailpost.accounts.scram import device_digest
 from tests.store.conftest import Office
@@ -66,6 +66,16 @@ def test_everybody_is_named(tmp_path: Path) -> None:
     assert set(few) == {f"user{number}@example.org".encode() for number in range(USERS)}
 
 
+def test_aliases_are_named_from_all_over_the_table(tmp_path: Path) -> None:
+    """Not the first thousand, which would lie on a few pages."""
+    many = Aliases("row", "RCPT").named(Large(tmp_path))
+    assert many[:2] == [b"alias0@example.org", b"alias100@example.org"]
+    assert len(set(many)) == len(many) == RECIPIENTS
+    few = Aliases("row", "RCPT").named(Small(tmp_path))
+    assert len(few) == RECIPIENTS
+    assert set(few) == {b"alias%d@example.org" % number for number in range(USERS)}
+
+
 @pytest.mark.parametrize("refused", [False, True])
 def test_a_recipient_that_is_refused_is_no_measurement(tmp_path: Path, *, refused: bool) -> None:
     """Every reply is looked at."""
@@ -105,10 +115,11 @@ def test_a_whole_office_is_filled_as_a_process(tmp_path: Path) -> None:
     config = str(tmp_path / "office" / "mailpost.toml")
     users = (str(OPENING_USER), str(OPENING_USER + 2))
     run(tmp_path, "benchmarks.mailpost_users", config, *users, said="secret\n")
-    size = Size(accounts=4, letters=8, devices=2)
+    size = Size(accounts=4, letters=8, devices=2, aliases=3)
     run(tmp_path, "benchmarks.mailpost_crowd", "fill", config, *map(str, vars(size).values()))
     listed = run(tmp_path, "mailpost", "--config", config, "device", "list")
     assert listed.count("device0") == listed.count("device1") == 2
+    assert "alias2" in run(tmp_path, "mailpost", "--config", config, "alias", "list")
 
 
 def run(folder: Path, module: str, *words: str, said: str = "") -> str:
