@@ -335,7 +335,7 @@ class Devices(views.Maildrop):
         if of not in self.letters and answer.startswith(b"-ERR"):
             # A look at the latest holds nothing, and no view holds what is not kept any longer.
             assert session.view is None or self.retention.days
-            assert answer.startswith(b"-ERR [SYS/TEMP]")
+            assert answer.startswith(b"-ERR that letter has left")
             return
         assert answer.startswith(b"+OK")
         lines = answers.lines()
