@@ -49,7 +49,7 @@ Examples:
 # Not /tmp: where that lies in memory, a sync costs nothing and durable means nothing.
 FOLDER = "/var/tmp"  # noqa: S108 - a folder of our own is made in it
 
-INSTALLED, THEIRS, NONE = VS = ("when-installed", "postfix-dovecot", "none")
+THEIRS, NONE = VS = ("postfix-dovecot", "none")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Options:
     rounds: int | None
     seconds: float | None
     sessions: int | None
-    vs: str
+    vs: str | None  # None: the other system where it is installed
     without_mailpost: bool
     workers: int
     group: str | None
@@ -106,8 +106,8 @@ class Options:
 @click.option("--rounds", type=click.IntRange(1), help="Rounds of each row.  [default: 5]")
 @click.option("--seconds", type=click.FloatRange(0.2), help="Per measurement.  [default: 4]")
 @click.option("--sessions", type=click.IntRange(20, 10_000), help="Idle ones.  [default: 500]")
-@click.option("--vs", type=click.Choice(VS), default=INSTALLED, show_default=True,
-              help="What mailpost is measured beside.")  # fmt: skip
+@click.option("--vs", type=click.Choice(VS),
+              help="What mailpost is measured beside.  [default: postfix-dovecot, if installed]")  # fmt: skip
 @click.option("--without-mailpost", is_flag=True, help="Measure the other system alone.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True,
               help="Processes that serve, of mailpost.")  # fmt: skip

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from benchmarks.systems import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +28,24 @@ def machine(folder: Path, systems: Sequence[System]) -> dict[str, str]:
         "file system": file_system(folder, Path("/proc/self/mounts").read_text()),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "programs": "; ".join(system.version() for system in systems),
+        **commit(PROJECT),
         "load before": f"{os.getloadavg()[0]:.2f}",
     }
+
+
+def commit(project: Path) -> dict[str, str]:
+    """Name the commit that is checked out, and say whether files differ from it; nothing without git."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=project,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {"commit": described.stdout.strip()}
 
 
 def _processor() -> str:

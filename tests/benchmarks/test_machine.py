@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks.machine import file_system
+from benchmarks.machine import commit, file_system
 from benchmarks.processes import cpu_seconds, descendants, stat_fields
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
@@ -25,6 +26,20 @@ def test_the_longest_mount_point_decides() -> None:
     mounts = "/dev/a / ext4 rw 0 0\ntmpfs /var/tmp tmpfs rw 0 0\n"
     assert file_system(Path("/var/tmp/x"), mounts) == "tmpfs"
     assert file_system(Path("/var/tmpfile"), mounts) == "ext4"
+
+
+def test_the_commit_is_named_where_there_is_one(tmp_path: Path) -> None:
+    """What was measured can be found again; files that were changed since are told of."""
+    assert commit(tmp_path) == {}
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    file = tmp_path / "file"
+    file.touch()
+    for words in (["init", "-q"], ["add", "file"], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    name = commit(tmp_path)["commit"]
+    assert re.fullmatch("[0-9a-f]{7,}", name)
+    file.write_text("two")
+    assert commit(tmp_path) == {"commit": f"{name}-dirty"}
 
 
 @linux
