@@ -294,7 +294,10 @@ def test_keeping(with_alice: Newcomer) -> None:
     assert "0 letters of alice would be removed" in with_alice.run(what_would_go)
     assert "30 days after all have collected" in with_alice.run(retention)
     with_alice.run(quota)
-    assert re.search(r"^alice +1 +\d+ +\d+ +2147483648 ", with_alice.run(listing), re.MULTILINE)
+    listed = with_alice.run(listing)
+    assert re.search(
+        r"^alice +1 +\d+ B +\d+ B +2\.0 GiB +30d after collected ", listed, re.MULTILINE
+    )
 
 
 def test_backup(with_alice: Newcomer) -> None:
