@@ -101,13 +101,17 @@ def _work(config: Config, listeners: Sequence[int], *, verbose: bool) -> NoRetur
 def _run(reactor: Any, office: PostOffice | Supervisor) -> Exception | None:
     """Run until the office has closed; tell what kept it from opening, if anything did."""
     failures: list[Exception] = []
+    told_to_close: list[bool] = []
 
     def failed(failure: Failure) -> None:
+        if told_to_close:  # before it had opened, which then is no failure
+            return
         if isinstance(failure.value, Exception):
             failures.append(failure.value)
         reactor.callWhenRunning(reactor.stop)
 
     def closing() -> object:
+        told_to_close.append(True)
         late = threading.Timer(CLOSING_SECONDS, os._exit, (FAILED,))
         late.daemon = True
         late.start()

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.stdio import StandardIO
 from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
@@ -74,9 +76,14 @@ def work(
     """
     office = PostOffice(config, reactor, transcripts=transcripts, listeners=listeners)
 
+    def end() -> None:
+        with suppress(
+            ReactorNotRunning
+        ):  # told by a signal, or nobody is left on both of its sides
+            reactor.stop()
+
     def stop(_: object = None) -> None:
-        if reactor.running:
-            reactor.callWhenRunning(reactor.stop)
+        reactor.callWhenRunning(end)
 
     def finish(_: object) -> None:
         reactor.callLater(FINISH_SECONDS, stop)

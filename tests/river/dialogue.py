@@ -69,7 +69,8 @@ class SMTP(Dialogue):
         """Read the greeting; say EHLO."""
         self.greeting = self.reply()
         if self._ehlo:
-            assert self.ask(b"EHLO client.example").startswith(b"250")
+            reply = self.ask(b"EHLO client.example")
+            assert reply.startswith(b"250"), reply
 
     def reply(self) -> bytes:
         """The next reply, the last of its lines."""
@@ -109,7 +110,8 @@ class POP3(Dialogue):
 
     def begin(self) -> None:
         """Read the greeting; log in, where a user is named."""
-        assert self.line().startswith(b"+OK")
+        greeting = self.line()
+        assert greeting.startswith(b"+OK"), greeting
         if self._user is not None:
             reply = self.login(self._user)
             assert reply.startswith(b"+OK"), reply
@@ -117,7 +119,8 @@ class POP3(Dialogue):
     def login(self, user: str, password: str = PASSWORD) -> bytes:
         """Log in; the response to PASS."""
         self.send(f"USER {user}\r\nPASS {password}\r\n".encode())
-        assert self.line().startswith(b"+OK")
+        reply = self.line()
+        assert reply.startswith(b"+OK"), reply
         return self.line()
 
     def ask(self, command: str) -> bytes:

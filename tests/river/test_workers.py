@@ -176,6 +176,43 @@ def test_the_first_process_is_killed(two: Office) -> None:
     assert len(workers(two)) == 2
 
 
+def test_the_first_process_is_killed_while_an_old_worker_finishes(two: Office) -> None:
+    """The worker ends once, without a complaint: its session ends, and nobody leads it any more."""
+    before = workers(two)
+    with SMTP(two.smtp) as session:
+        os.kill(two.pid, signal.SIGHUP)
+        for _ in attempts():
+            if "the configuration was read again" in two.log:
+                break
+        everybody = before | workers(two)
+        two.kill()
+        assert session.reply().startswith(b"421 ")
+    for _ in attempts():
+        if not any(map(alive, everybody)):
+            break
+    assert "Traceback" not in two.log
+
+
+def test_told_to_close_while_it_opens(make_office: Callable[..., Office]) -> None:
+    """That is no failure, and nothing is complained of."""
+    office = make_office(office="workers = 2")
+    command = [sys.executable, "-m", "mailpost", "--config", str(office.config), "serve"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as serving:
+        for (
+            _
+        ) in attempts():  # it can be told: SIGTERM is caught (proc(5)), and workers are starting
+            status = Path(f"/proc/{serving.pid}/status").read_text()
+            caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+            children = Path(f"/proc/{serving.pid}/task/{serving.pid}/children").read_text()
+            if caught >> (signal.SIGTERM - 1) & 1 and children:
+                break
+        serving.terminate()
+        _, told = serving.communicate(timeout=PATIENCE)
+    assert serving.returncode == 0, told
+    assert b"Traceback" not in told
+    assert b"has ended" not in told
+
+
 def test_workers_that_cannot_open(make_office: Callable[..., Office]) -> None:
     """It is told in one line, and the status says why."""
     office = make_office(office="workers = 2")
