@@ -115,7 +115,9 @@ def test_the_bin_makes_room(cramped: Office) -> None:
     assert offered > 46_000_000
     cramped.mailpost("--config", str(cramped.config), "undelete", user)
     left = collect(cramped.pop3, user)
-    assert len(left) < 800  # perhaps none: how much room is made depends on what else is being written
+    assert (
+        len(left) < 800
+    )  # perhaps none: how much room is made depends on what else is being written
     assert "letters were taken out of the bin early" in cramped.log
 
 
