@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IReactorTime
 
     from mailpost.config import Listen
-    from mailpost.connection import ConnectionFactory
+    from mailpost.listener import ConnectionFactory
     from mailpost.tls import ServerTLS
 
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from mailpost.accounts.tokens import IntrospectionChecker
     from mailpost.config import Config
-    from mailpost.connection import ConnectionFactory
+    from mailpost.listener import ConnectionFactory
 
 _log = Logger(namespace="mailpost.service")
 

@@ -10,8 +10,9 @@ from twisted.internet.protocol import connectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from mailpost.connection import Connection, ConnectionFactory
+from mailpost.connection import Connection
 from mailpost.limits import MAX_BUFFERED, ConnectionLimits
+from mailpost.listener import ConnectionFactory
 from mailpost.wire.session import (
     MAX_UNSENT,
     OUTPUT_WAITING,

@@ -16,9 +16,9 @@ from twisted.logger import Logger
 from mailpost.accounts.admission import LoginConnection
 from mailpost.accounts.entrance import Entrance
 from mailpost.collection.login_delay import LoginDelay
-from mailpost.connection import Connection, ConnectionFactory
 from mailpost.interfaces import IDowngrading, IRemembering
 from mailpost.limits import ConnectionLimits
+from mailpost.listener import ConnectionFactory
 from mailpost.logs import told
 from mailpost.outcome import LetterGone, MaildropInUse, MaildropLocked, TemporaryFailure, TooSoon
 from mailpost.wire import reply
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from twisted.cred.portal import Portal
     from twisted.internet.interfaces import IReactorTime
 
+    from mailpost.connection import Connection
     from mailpost.interfaces import IMaildrop, IPieces, ISnapshot
     from mailpost.wire.login import Login
     from mailpost.wire.reply import Response

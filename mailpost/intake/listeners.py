@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from mailpost.accounts.entrance import Entrance
-from mailpost.connection import Connection, ConnectionFactory
 from mailpost.intake.desk import Desk
 from mailpost.intake.postmarks import Postmarks
 from mailpost.intake.protocol import LMTPConnection, SMTPConnection
 from mailpost.intake.reports import Reports
 from mailpost.limits import ConnectionLimits
+from mailpost.listener import ConnectionFactory
 from mailpost.wire.lmtp import LMTPServer
 from mailpost.wire.sasl import Checks
 from mailpost.wire.smtp import Settings, SMTPServer
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from twisted.cred.portal import Portal
     from twisted.internet.interfaces import IReactorTime
 
+    from mailpost.connection import Connection
     from mailpost.interfaces import IDelivery, ISorter
 
 IDLE_SECONDS = 300.0
