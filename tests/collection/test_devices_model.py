@@ -137,10 +137,17 @@ class Devices(views.Maildrop):
         opened = int(self.office.clock.seconds())
         if not view.living or opened - view.opened > DAY:
             view.opened = opened
+        returned = not view.living
         view.living = True
         device = None if name == MAIN else view
         self.sessions.append(Session(peer, name, device, numbers, len(self.views) > 1))
-        self.swept()
+        if (
+            returned
+        ):  # where none lived it is the only one that holds letters now: the next search sees it
+            self.office.store.sweeper.search()
+            self.lapsed()
+        else:
+            self.swept()
         self.say(self.sessions[-1], data)
 
     @rule(data=st.data())

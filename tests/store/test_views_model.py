@@ -157,11 +157,18 @@ class Maildrop(RuleBasedStateMachine):
         opened = int(self.office.clock.seconds())
         if not view.living or opened - view.opened > DAY:
             view.opened = opened
+        returned = not view.living
         view.living = True
         for index, number in enumerate(numbers):
             assert self.office.fetch(snapshot, index).endswith(b"\r\n" + self.bodies[number])
         self.open[name] = snapshot, numbers, len(self.views) > 1
-        self.swept()
+        if (
+            returned
+        ):  # where none lived it is the only one that holds letters now: the next search sees it
+            self.office.store.sweeper.search()
+            self.lapsed()
+        else:
+            self.swept()
 
     @precondition(lambda self: self.open)
     @rule(data=st.data(), commit=st.booleans())
