@@ -215,6 +215,8 @@ class Sweeper:
             taken = await self._ledger.submit(Take(maildrop, SLICE, gone))
             if taken.letters < SLICE:
                 self._littered.discard(maildrop)
+            if taken.letters:
+                self._vain = float("-inf")  # there is something in the bin again
             if taken.parcels:
                 await self._in_thread(self._remove, taken.parcels)
             await self._pause()

@@ -222,6 +222,19 @@ def test_an_empty_bin_is_not_emptied_again_and_again(office, five, monkeypatch):
     sweep(office)
 
 
+def test_what_comes_into_an_empty_bin_makes_room_at_once(office, five, monkeypatch):
+    """That there was nothing in it a moment ago puts nobody off."""
+    monkeypatch.setattr(office.store.space, "free", lambda: 0)
+    office.clock.advance(FRESH)
+    assert not office.store.delivery.has_room()
+    sweep(office)
+    collect(office, five)
+    assert binned(office) != []
+    assert not office.store.delivery.has_room()
+    sweep(office)
+    assert binned(office) == []
+
+
 def test_room_is_made_after_a_sweep(office, five, monkeypatch):
     """Where the sweeper is at work already it comes to it then."""
     collect(office, five, gone=[0, 1, 2])

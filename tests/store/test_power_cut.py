@@ -91,13 +91,17 @@ def test_power_fails_under_load(disk, cuts):
         loaded = Loaded(office.path, "alice", cut)
         assert loaded.first.wait(20)
         time.sleep(random.uniform(0.05, 0.7))
+        # A sync that is under way when the disk is shut down may succeed and be lost: ext4 tells nobody
+        # (seen with nothing but pwrite and fdatasync: 14 times in 300, each returning after this moment).
+        # With the power, whoever would hear of it is gone too.
+        told = {what: set(loaded.promised[what]) for what in ("D", "G")}
         disk.fail(LOG_IS_LOST if cut % 2 else LOG_IS_FLUSHED)
         loaded.process.kill()
         loaded.reader.join(20)
         loaded.process.wait()
         loaded.process.stdout.close()
         loaded.process.stderr.close()
-        for what, names in loaded.promised.items():
+        for what, names in (loaded.promised | told).items():
             promised[what] |= names
         disk.unmount()
         disk.mount()
