@@ -5,11 +5,18 @@ They are made by ``intake``, completed by ``sorting``, kept by ``store``.
 
 from __future__ import annotations
 
+import os
+
 from attrs import field, frozen
 
 from mailpost.wire.path import Address
 
-__all__ = ["Address", "Copy", "Destination", "Envelope", "Group", "Report", "Traits"]
+__all__ = ["Address", "Copy", "Destination", "Envelope", "Group", "Report", "Traits", "new_trace"]
+
+
+def new_trace() -> str:
+    """A letter's trace id: 16 hexadecimal digits, all of them random."""
+    return os.urandom(8).hex()
 
 
 @frozen

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 from twisted.logger import Logger
 
-from mailpost.envelope import Report, Traits
+from mailpost.envelope import Report, Traits, new_trace
 from mailpost.outcome import Delivered, Outcome, Refused
 
 if TYPE_CHECKING:
@@ -41,11 +40,6 @@ class Kept:
     def failed(self) -> TryLater | Refused | None:
         """The first outcome that is none."""
         return next((one for one in self.outcomes if not isinstance(one, Delivered)), None)
-
-
-def new_trace() -> str:
-    """A letter's trace id: 16 hexadecimal digits, all of them random."""
-    return os.urandom(8).hex()
 
 
 def keep(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from mailpost.envelope import Copy, Envelope, Report, Traits
+from mailpost.envelope import Copy, Envelope, Report, Traits, new_trace
 from mailpost.intake.postmarks import Postmarks
 from mailpost.sizes import size
 
@@ -54,7 +53,7 @@ class Notices:
 
         :param now: in seconds since the epoch.
         """
-        trace = os.urandom(8).hex()
+        trace = new_trace()
         address = f"{maildrop.name}@{self._domain}"
         body = _FILLING.format(
             date=self._postmarks.dated(now),

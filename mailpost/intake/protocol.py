@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailpost.accounts.admission import LoginConnection
-from mailpost.envelope import Destination, Envelope, Group
-from mailpost.intake.keeping import Kept, keep, log_letter, log_refusal, new_trace
+from mailpost.envelope import Destination, Envelope, Group, new_trace
+from mailpost.intake.keeping import Kept, keep, log_letter, log_refusal
 from mailpost.intake.letter import LetterUnderWay
 from mailpost.outcome import Delivered, MaildropLocked, Outcome, Refused, TryLater
 from mailpost.wire import reply

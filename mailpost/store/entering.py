@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from mailpost.envelope import new_trace
 from mailpost.store import schema, sql_carrying
 from mailpost.store.errors import NoSuchName
 from mailpost.store.pieces import PIECE
@@ -49,7 +49,7 @@ class Brought:
     arrived: int
     uidl: str | None = None
     reverse_path: str | None = None
-    trace: str = field(factory=lambda: secrets.token_hex(8))
+    trace: str = field(factory=new_trace)
     postmark: bytes = b""
     body: bytes | None = None
     parcel: str | None = None

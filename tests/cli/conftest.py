@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,6 @@ from mailpost.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +37,13 @@ def office_here(
         monkeypatch.setenv("MAILPOST_CONFIG", "office/mailpost.toml")
 
     return copy
+
+
+@pytest.fixture
+def new_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An office in ./office, where the commands find it by themselves; nobody has an account yet."""
+    monkeypatch.chdir(tmp_path)
+    run = CliRunner().invoke(main, ("init", "office", "--domain", "example.org"))
+    assert run.exit_code == 0
+    monkeypatch.setenv("MAILPOST_CONFIG", "office/mailpost.toml")
+    return Path("office")

@@ -21,14 +21,10 @@ NOW = 1_800_000_000
 
 
 @pytest.fixture(autouse=True)
-def office(tmp_path, monkeypatch):
+def office(new_office, monkeypatch):
     """An office in ./office that the commands find by themselves, with a neighbour that is allowed."""
-    monkeypatch.chdir(tmp_path)
-    run = CliRunner().invoke(main, ("init", "office", "--domain", "example.org"))
-    assert run.exit_code == 0
-    file = Path("office/mailpost.toml")
+    file = new_office / "mailpost.toml"
     file.write_text(file.read_text().replace("# allow = []", 'allow = ["203.0.113.0/28"]'))
-    monkeypatch.setenv("MAILPOST_CONFIG", str(file))
     monkeypatch.setattr(time, "time", lambda: NOW)
 
 

@@ -19,12 +19,8 @@ NOW = 1_800_000_000
 
 
 @pytest.fixture(autouse=True)
-def office(tmp_path, monkeypatch):
+def office(new_office, monkeypatch):
     """An office in ./office that the commands find by themselves; alice and bob have letters of some age."""
-    monkeypatch.chdir(tmp_path)
-    run = CliRunner().invoke(main, ("init", "office", "--domain", "example.org"))
-    assert run.exit_code == 0
-    monkeypatch.setenv("MAILPOST_CONFIG", "office/mailpost.toml")
     for age in (40, 20, 1):
         monkeypatch.setattr(time, "time", lambda age=age: NOW - age * DAY)
         with opened() as (_, store):
@@ -36,7 +32,7 @@ def office(tmp_path, monkeypatch):
                 draft.commit(Envelope("t", None), copies, Traits(), atomic=True)
                 store.ledger.turn()
     monkeypatch.setattr(time, "time", lambda: NOW)
-    return Path("office")
+    return new_office
 
 
 def opened():

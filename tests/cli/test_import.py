@@ -20,12 +20,8 @@ MBOX = (
 
 
 @pytest.fixture(autouse=True)
-def office(tmp_path, monkeypatch):
+def office(new_office, monkeypatch):
     """An office in ./office that the commands find by themselves, with accounts of alice and bob."""
-    monkeypatch.chdir(tmp_path)
-    run = CliRunner().invoke(main, ("init", "office", "--domain", "example.org"))
-    assert run.exit_code == 0
-    monkeypatch.setenv("MAILPOST_CONFIG", "office/mailpost.toml")
     with opened() as (_, store):
         for name in ("alice", "bob"):
             store.accounts.add(name, "hash")

@@ -24,12 +24,8 @@ LETTER = (
 
 
 @pytest.fixture(autouse=True)
-def office(tmp_path, monkeypatch):
+def office(new_office, monkeypatch):
     """An office in ./office that the commands find by themselves, with an account of alice."""
-    monkeypatch.chdir(tmp_path)
-    run = CliRunner().invoke(main, ("init", "office", "--domain", "example.org"))
-    assert run.exit_code == 0
-    monkeypatch.setenv("MAILPOST_CONFIG", "office/mailpost.toml")
     monkeypatch.setattr(time, "time", lambda: NOW)
     with opened() as (_, store):
         store.accounts.add("alice", "hash")

@@ -20,13 +20,9 @@ from mailpost.store import open_store
 
 
 @pytest.fixture(autouse=True)
-def office(tmp_path, monkeypatch):
+def office(new_office):
     """An office in ./office that the commands find by themselves."""
-    monkeypatch.chdir(tmp_path)
-    run = CliRunner().invoke(main, ("init", "office", "--domain", "example.org"))
-    assert run.exit_code == 0
-    monkeypatch.setenv("MAILPOST_CONFIG", "office/mailpost.toml")
-    return Path("office")
+    return new_office
 
 
 @pytest.fixture

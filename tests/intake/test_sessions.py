@@ -10,9 +10,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailpost.bans import Ban
-from mailpost.envelope import Destination
+from mailpost.envelope import Destination, new_trace
 from mailpost.guard import Guard, GuardRules
-from mailpost.intake.keeping import new_trace
 from mailpost.intake.listeners import IDLE_SECONDS
 from mailpost.limits import ConnectionLimits
 from mailpost.outcome import Delivered, TryLater

@@ -5,8 +5,6 @@ Programs that check certificates are told to trust the authority, as they would 
 
 from __future__ import annotations
 
-import ssl
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -16,10 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from .office import Office, await_greeting, free_ports
+from .office import EncryptedOffice, free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 HOSTNAME = "mx.example.org"
@@ -134,7 +131,7 @@ def _named(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-class CertifiedOffice(Office):
+class CertifiedOffice(EncryptedOffice):
     """An office whose certificate an authority has signed.
 
     :ivar starttls: the port of SMTP with STARTTLS.
@@ -153,18 +150,3 @@ class CertifiedOffice(Office):
         self.certificate = str(authority.file)
         with self.config.open("a") as file:
             file.write(_DOORS.format(**vars(self)) + more)
-
-    @property
-    def context(self) -> ssl.SSLContext:
-        """Trusts the authority, and nobody else."""
-        return ssl.create_default_context(cafile=self.certificate)
-
-    @contextmanager
-    def opened(self) -> Iterator[CertifiedOffice]:
-        """Open it, and close it again; nothing unexpected was logged meanwhile."""
-        self.start()
-        assert self.process is not None
-        await_greeting(self.stls, self.process)
-        yield self
-        assert self.stop() == 0
-        assert "Traceback" not in self.log, self.log[-6000:]

@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
-import subprocess
 from typing import TYPE_CHECKING
 
-from .office import PASSWORD, PATIENCE, attempts, free_ports, suppress_connection_errors
+from .daemon import Daemon
+from .office import PASSWORD, free_ports
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +51,7 @@ service pop3-login {{
 """
 
 
-class Dovecot:
+class Dovecot(Daemon):
     """One Dovecot, to move away from. Whoever has been given letters has an account.
 
     :param folder: does not exist, and is reached by the user ``mail``.
@@ -65,7 +64,6 @@ class Dovecot:
     ) -> None:
         self.folder = folder
         self.port, self.tls_port = free_ports(2)
-        self.process: subprocess.Popen[bytes] | None = None
         (folder / "mail").mkdir(parents=True)
         folder.chmod(0o755)
         self._owner = pwd.getpwnam(MAIL_USER)
@@ -101,34 +99,7 @@ class Dovecot:
             file.write_bytes(letter.replace(b"\r\n", b"\n"))
             os.chown(file, self._owner.pw_uid, self._owner.pw_gid)
 
-    def start(self) -> None:
-        """Start the master in the foreground, and wait for its greeting."""
+    def command(self) -> list[str]:
+        """What starts the master."""
         program = shutil.which("dovecot", path="/usr/sbin:/usr/local/sbin:/usr/bin") or "dovecot"
-        self.process = subprocess.Popen(
-            [program, "-F", "-c", f"{self.folder}/dovecot.conf"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        for _ in attempts():
-            assert self.process.poll() is None, self.log
-            with (
-                suppress_connection_errors(),
-                socket.create_connection(("127.0.0.1", self.port), 5) as line,
-            ):
-                if line.recv(512):
-                    return
-
-    def stop(self) -> None:
-        """End the master, which ends the others."""
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(PATIENCE)
-            self.process = None
-
-    @property
-    def log(self) -> str:
-        """All that it has logged so far."""
-        file = self.folder / "log"
-        return file.read_text(errors="replace") if file.exists() else ""
+        return [program, "-F", "-c", f"{self.folder}/dovecot.conf"]

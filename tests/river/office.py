@@ -11,13 +11,14 @@ import os
 import random
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from argon2 import PasswordHasher
 from twisted.internet.task import Clock
@@ -185,6 +186,32 @@ class Office:
             if line.startswith(what + ":"):
                 return int(line.split()[1]) * 1024
         raise LookupError(what)
+
+
+class EncryptedOffice(Office):
+    """An office with doors that have TLS.
+
+    :ivar certificate: what those who connect are to trust.
+    :ivar stls: the port of POP3 with STLS.
+    """
+
+    certificate: str
+    stls: int
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """Trusts that certificate, and nothing else."""
+        return ssl.create_default_context(cafile=self.certificate)
+
+    @contextmanager
+    def opened(self) -> Iterator[Self]:
+        """Open it, and close it again; nothing unexpected was logged meanwhile."""
+        self.start()
+        assert self.process is not None
+        await_greeting(self.stls, self.process)
+        yield self
+        assert self.stop() == 0
+        assert "Traceback" not in self.log, self.log[-6000:]
 
 
 def free_ports(count: int) -> list[int]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 from typing import TYPE_CHECKING
 
-from .office import PATIENCE, attempts, free_ports, suppress_connection_errors
+from .daemon import Daemon
+from .office import PATIENCE, attempts, free_ports
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 
-class Postfix:
+class Postfix(Daemon):
     """One Postfix, in front of an office.
 
     :param folder: does not exist; it is reached by the user ``postfix``.
@@ -81,7 +81,6 @@ class Postfix:
     def __init__(self, folder: Path, transport: str, more: str = "", services: str = "") -> None:
         self.folder = folder
         (self.port,) = free_ports(1)
-        self.process: subprocess.Popen[bytes] | None = None
         owner = pwd.getpwnam("postfix").pw_uid
         for name, user in (("etc", 0), ("queue", 0), ("data", owner)):
             (folder / name).mkdir(parents=True)
@@ -98,36 +97,9 @@ class Postfix:
         postfix = shutil.which("postfix") or "postfix"
         subprocess.run([postfix, "-c", folder / "etc", "check"], timeout=PATIENCE, check=True)
 
-    def start(self) -> None:
-        """Start the master in the foreground, and wait for its greeting."""
-        self.process = subprocess.Popen(
-            [f"{self._daemons}/master", "-c", f"{self.folder}/etc", "-d"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        for _ in attempts():
-            assert self.process.poll() is None, self.log
-            with (
-                suppress_connection_errors(),
-                socket.create_connection(("127.0.0.1", self.port), 5) as line,
-            ):
-                if line.recv(512):
-                    return
-
-    def stop(self) -> None:
-        """End the master, which ends the others."""
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(PATIENCE)
-            self.process = None
-
-    @property
-    def log(self) -> str:
-        """All that it has logged so far."""
-        file = self.folder / "log"
-        return file.read_text(errors="replace") if file.exists() else ""
+    def command(self) -> list[str]:
+        """What starts the master."""
+        return [f"{self._daemons}/master", "-c", f"{self.folder}/etc", "-d"]
 
     def await_log(self, *words: str) -> str:
         """Wait for a line of the log that has all these words in it; the line."""

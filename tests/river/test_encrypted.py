@@ -5,8 +5,6 @@ from __future__ import annotations
 import poplib
 import smtplib
 import socket
-import ssl
-from contextlib import contextmanager
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING
 
@@ -14,7 +12,7 @@ import pytest
 
 from .conftest import not_here
 from .maildrop import collect, only_letter
-from .office import PASSWORD, PATIENCE, Office, await_greeting, free_ports
+from .office import PASSWORD, PATIENCE, EncryptedOffice, free_ports
 from .programs import Program, run, secret_file
 
 if TYPE_CHECKING:
@@ -54,7 +52,7 @@ key = "key.pem"
 """
 
 
-class SealedOffice(Office):
+class SealedOffice(EncryptedOffice):
     """An office with more doors, most of them encrypted."""
 
     def __init__(self, folder: Path) -> None:
@@ -64,21 +62,6 @@ class SealedOffice(Office):
         self.certificate = str(folder / "certificate.pem")
         with self.config.open("a") as file:
             file.write(_MORE.format(**vars(self)))
-
-    @property
-    def context(self) -> ssl.SSLContext:
-        """Trusts the office's certificate, and nothing else."""
-        return ssl.create_default_context(cafile=self.certificate)
-
-    @contextmanager
-    def opened(self) -> Iterator[SealedOffice]:
-        """Open it, and close it again; nothing unexpected was logged meanwhile."""
-        self.start()
-        assert self.process is not None
-        await_greeting(self.submission, self.process)
-        yield self
-        assert self.stop() == 0
-        assert "Traceback" not in self.log, self.log[-6000:]
 
 
 @pytest.fixture(scope="module")
