@@ -88,7 +88,7 @@ class Options:
         """Choose the rows."""
         rows = GROUPS[self.group].rows(plan) if self.group else all_rows(plan)
         if self.without_mailpost:  # the targets are mailpost's
-            rows = [row.promising(None) for row in rows]
+            rows = [row.promising() for row in rows]
         for pattern in self.only:
             if not any(fnmatch(row.name, pattern) for row in rows):
                 raise BenchmarkError(f"no row is called {pattern}; see --list")

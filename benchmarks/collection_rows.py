@@ -55,6 +55,7 @@ class Sessions(Row):
     connections = 20
     letters = 5
     octets = 4096
+    mode = "sessions"
 
     def __init__(self, name: str, tls: TLS = TLS.NONE) -> None:
         title = f"login, STAT, QUIT over {self.connections} connections{HOW[tls]}"
@@ -83,9 +84,25 @@ class Sessions(Row):
         program = load.compiled("pop3load", plan.programs)
         arguments = load.pop3(system, SESSION_USER, self.connections, self._tls)
         with load.running(
-            system, program, *arguments, "-s", seconds, "-e", self.letters, "sessions"
+            system, program, *arguments, "-s", seconds, "-e", self.letters, self.mode
         ) as running:
             return running.work()
+
+
+class Handshakes(Sessions):
+    """TLS alone: connect, shake hands, read the greeting, QUIT; nobody logs in."""
+
+    mode = "handshakes"
+
+    def __init__(self, name: str, tls: TLS) -> None:
+        super().__init__(name, tls)
+        self.title = f"TLS handshake, greeting, QUIT over {self.connections} connections"
+        self.title += ", tickets" if tls is TLS.RESUMED else ""
+        self.per = "handshake"
+
+    def prepare(self, system: System, plan: Plan) -> None:
+        """Shake hands for a moment."""
+        self._work(system, min(1.0, plan.seconds), plan)
 
 
 class Retrieval(Row):
@@ -132,7 +149,7 @@ class Opening(Row):
     octets = 1024
 
     def __init__(self, letters: int, number: int) -> None:
-        title = f"opening a maildrop of {letters:,} letters"
+        title = f"opening a maildrop of {letters:,} letters, indexes warm"
         super().__init__(f"open-{letters}", title, Unit.MILLISECONDS, "session")
         self._letters = letters
         self._user = OPENING_USER + number

@@ -91,7 +91,7 @@ class Result:
     """A row's samples by system, one per round, or the reason why there is none."""
 
     unit: Unit
-    target: Target | None = None
+    targets: tuple[Target, ...] = ()
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
@@ -113,16 +113,17 @@ class Result:
         a, b = ([sample.cpu for sample in self.samples.get(name, [])] for name in (ours, theirs))
         return ratio(a, b, more_is_better=False)
 
-    def met(self, ours: str, theirs: str) -> bool | None:
-        """Say whether the target is met; None when there is none, or not what it needs."""
-        if self.target is None:
-            return None
-        if self.target.kind == "value":
+    def reached(self, target: Target, ours: str, theirs: str) -> float | None:
+        """Return what a target is compared with; None when it was not measured."""
+        if target.kind == "value":
             value = self.value(ours)
-            return None if value is None else value / self.unit.scale <= self.target.bound
-        reached = (
-            self.value_ratio(ours, theirs)
-            if self.target.kind == "ratio"
-            else self.cpu_ratio(ours, theirs)
-        )
-        return None if reached is None else reached >= self.target.bound
+            return None if value is None else value / self.unit.scale
+        compared = self.value_ratio if target.kind == "ratio" else self.cpu_ratio
+        return compared(ours, theirs)
+
+    def met(self, target: Target, ours: str, theirs: str) -> bool | None:
+        """Say whether a target is met; None when what it needs was not measured."""
+        reached = self.reached(target, ours, theirs)
+        if reached is None:
+            return None
+        return reached <= target.bound if target.kind == "value" else reached >= target.bound

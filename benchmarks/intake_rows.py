@@ -148,10 +148,17 @@ def check_arrived(system: System, letters: int, user: int = INTAKE_USER, kept: i
 
 
 def intake(
-    name: str, title: str, octets: int, connections: int, *, per_letter: bool = False
+    name: str,
+    title: str,
+    octets: int,
+    connections: int,
+    *,
+    per_letter: bool = False,
+    lmtp: bool = False,
 ) -> Intake:
     """Make an intake row; the number of letters is found later."""
-    return Intake(name, title, Mailing(INTAKE_USER, 0, octets, connections, per_letter))
+    mailing = Mailing(INTAKE_USER, 0, octets, connections, per_letter, lmtp=lmtp)
+    return Intake(name, title, mailing)
 
 
 def secure_intake(

@@ -51,6 +51,7 @@ class Mailing:
     """Letters to be sent to one user: how many, how large, over how many connections.
 
     ``login``: the user sends them to itself, over the port for submission, after AUTH PLAIN.
+    ``lmtp``: over the UNIX socket of what delivers, which for Postfix and Dovecot is Dovecot.
     """
 
     user: int
@@ -60,6 +61,7 @@ class Mailing:
     connection_per_letter: bool = False
     tls: StartTLS = StartTLS.NO
     login: bool = False
+    lmtp: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,12 +106,13 @@ def compiled(name: str, folder: Path) -> Path:
 def send(system: System, mailing: Mailing) -> float:
     """Send by ``smtp-source``; return the seconds until all lay in the maildrop."""
     program = shutil.which("smtp-source", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+    host = f"127.0.0.1:{system.smtp_port}"
     command = [
         program or "smtp-source",
         *("-s", str(mailing.connections), "-m", str(mailing.letters), "-l", str(mailing.octets)),
         *("-f", "sender@example.com", "-t", address(mailing.user), "-M", "client.example.com"),
         *([] if mailing.connection_per_letter else ["-d"]),
-        f"127.0.0.1:{system.smtp_port}",
+        *(["-L", f"unix:{system.lmtp_socket}"] if mailing.lmtp else [host]),
     ]
     begun = time.monotonic()
     try:

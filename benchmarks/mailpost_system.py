@@ -44,6 +44,10 @@ protocol = "pop3"
 endpoint = "tcp:{pop3s_port}:interface=127.0.0.1"
 tls      = "implicit"
 
+[[listen]]
+protocol = "lmtp"
+endpoint = "unix:{lmtp_socket}"
+
 [[certificate]]
 chain = "{certificate}"
 key   = "{key}"
@@ -74,6 +78,7 @@ class Mailpost(System):
                 pop3s_port=self.pop3s_port,
                 certificate=self.certificate,
                 key=self.key,
+                lmtp_socket=self.lmtp_socket,
             )
         )
         cores = os.cpu_count() or 1

@@ -9,6 +9,7 @@
  *   retr      each connection logs in, asks LIST, and then RETR of letter 1..n, again and again,
  *             with up to WINDOW commands under way
  *   idle      each connection logs in, asks STAT, and is silent
+ *   handshakes  each connection shakes hands, reads the greeting, says QUIT, and begins again
  *
  * With -t it speaks TLS 1.3 with one cipher suite and one group, the same to every server: from the
  * first octet (implicit), or after STLS. Each handshake is a full one unless -r asks to resume; then
@@ -24,7 +25,7 @@
 enum { BUFFER = 256 * 1024, LINE_LIMIT = 512, LOGINS_AT_ONCE = 32, SILENCE_MS = 120000 };
 
 enum tls { NO_TLS, IMPLICIT, STLS };
-enum mode { SESSIONS, RETR, IDLE };
+enum mode { SESSIONS, RETR, IDLE, HANDSHAKES };
 
 /* What the next octets answer. BODY and LISTING are inside a multi-line reply. */
 enum state {
@@ -43,7 +44,7 @@ struct connection {
     unsigned long *sizes;           /* as LIST gave them */
     unsigned long octets;           /* of the letter that is coming in, unstuffed */
     bool line_start;
-    double begun;                   /* when PASS, or the single RETR, was sent */
+    double begun;                   /* connected; then when PASS, or the single RETR, was sent */
 };
 
 static enum mode mode;
@@ -59,6 +60,12 @@ static int epoll_fd, prepared, open_now, next_to_open;
 static bool running;
 static double started, deadline, finished;
 static unsigned long done, total_octets, resumed;
+
+/* Whether a connection that was closed in order is followed by the next. */
+static bool again_and_again(void)
+{
+    return mode == SESSIONS || mode == HANDSHAKES;
+}
 
 static int number_of(const struct connection *c)
 {
@@ -135,6 +142,7 @@ static void begin_tls(struct connection *c)
 
 static void connect_one(struct connection *c)
 {
+    c->begun = now();
     c->fd = connect_loopback(port, epoll_fd, c);
     c->state = GREETING;
     c->start = c->end = 0;
@@ -166,7 +174,7 @@ static void be_prepared(struct connection *c)
 static void session_over(struct connection *c)
 {
     close_one(c);
-    if (!running || mode != SESSIONS)
+    if (!running || !again_and_again())
         return;
     done++;
     finished = now();
@@ -219,10 +227,14 @@ static void read_line(struct connection *c, const char *line)
         die("user %d: instead of +OK came: %s", number_of(c), line);
     switch (c->state) {
     case GREETING:
-        if (tls == STLS)
+        if (tls == STLS) {
             command(c, UPGRADE, "STLS\r\n");
-        else
+        } else if (mode == HANDSHAKES) {
+            sample(now() - c->begun);
+            command(c, QUIT, "QUIT\r\n");
+        } else {
             log_in(c);
+        }
         break;
     case UPGRADE:
         if (c->start != c->end)
@@ -388,7 +400,7 @@ static void work(void)
     started = now();
     deadline = started + duration;
     running = true;
-    if (mode == SESSIONS) {
+    if (again_and_again()) {
         for (int i = 0; i < connections; i++)
             connect_one(&all[i]);
         while (open_now > 0)
@@ -425,7 +437,7 @@ static void options(int argc, char **argv)
     if (optind != argc - 1 || !port || !user_prefix || !password || connections < 1 ||
         window < 1 || window > 1024)
         die("usage: pop3load -p PORT -u PREFIX -f FIRST -P PASSWORD [-c CONNECTIONS] [-s SECONDS] "
-            "[-w WINDOW] [-e LETTERS] [-t implicit|stls] [-r] sessions|retr|idle");
+            "[-w WINDOW] [-e LETTERS] [-t implicit|stls] [-r] sessions|retr|idle|handshakes");
     const char *name = argv[optind];
     if (strcmp(name, "sessions") == 0)
         mode = SESSIONS;
@@ -433,6 +445,8 @@ static void options(int argc, char **argv)
         mode = RETR;
     else if (strcmp(name, "idle") == 0)
         mode = IDLE;
+    else if (strcmp(name, "handshakes") == 0 && tls == IMPLICIT)
+        mode = HANDSHAKES;
     else
         die("no such mode: %s", name);
 }
@@ -447,7 +461,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < connections; i++)
         all[i].buffer = need(malloc(BUFFER));
 
-    if (mode != SESSIONS) {
+    if (!again_and_again()) {
         open_all();
         while (prepared < connections)
             turn();

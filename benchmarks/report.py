@@ -19,6 +19,8 @@ is (more per second, or less time, memory, CPU), so above 1 is in its favour. CP
 time of all the servers' processes, also of those that have ended, per letter, session or RETR. A
 letter counts when it is on disk and in the maildrop. Memory is proportional set size."""
 
+VERDICTS = {True: "met", False: "SHORT", None: ""}
+
 
 def table(
     rows: Sequence[Row], results: Mapping[str, Result], systems: Sequence[str], machine: str
@@ -33,15 +35,17 @@ def table(
         for row in rows
         for name, reason in results[row.name].failures.items()
     ]
+    if verdicts := _verdicts(rows, results, ours, theirs or ""):
+        parts.append(textwrap.fill(verdicts, 100))
     parts += [textwrap.fill(" ".join(EXPLANATION.split()), 100), textwrap.fill(machine, 100)]
     return "\n\n".join(parts)
 
 
 def _heading(ours: str, theirs: str | None) -> list[str]:
     if theirs is None:
-        return ["row", "what", ours, "CPU", "target", ""]
+        return ["row", "what", ours, "CPU", "targets"]
     figures = [ours, theirs, "better", f"CPU {ours}", "CPU theirs", "better"]
-    return ["row", "what", *figures, "target", ""]
+    return ["row", "what", *figures, "targets"]
 
 
 def _line(row: Row, result: Result, ours: str, theirs: str | None) -> list[str]:
@@ -51,12 +55,13 @@ def _line(row: Row, result: Result, ours: str, theirs: str | None) -> list[str]:
     def cpu(system: str) -> str:
         return Unit.MICROSECONDS.show(result.cpu(system)) + f"/{row.per}"
 
-    met = result.met(ours, theirs or "")
-    target = "" if result.target is None else str(result.target)
-    verdict = {True: "met", False: "SHORT", None: ""}[met]
+    verdicts = ", ".join(
+        f"{target} {VERDICTS[result.met(target, ours, theirs or '')]}".rstrip()
+        for target in result.targets
+    )
     start = [row.name, row.title, value(ours)]
     if theirs is None:
-        return [*start, cpu(ours), target, verdict]
+        return [*start, cpu(ours), verdicts]
     return [
         *start,
         value(theirs),
@@ -64,9 +69,29 @@ def _line(row: Row, result: Result, ours: str, theirs: str | None) -> list[str]:
         cpu(ours),
         cpu(theirs),
         times(result.cpu_ratio(ours, theirs)),
-        target,
-        verdict,
+        verdicts,
     ]
+
+
+def _verdicts(
+    rows: Sequence[Row], results: Mapping[str, Result], ours: str, theirs: str
+) -> str | None:
+    """Say how many targets are met, and which are not, with what was reached."""
+    met, short = 0, []
+    for row in rows:
+        result = results[row.name]
+        for target in result.targets:
+            match result.met(target, ours, theirs):
+                case True:
+                    met += 1
+                case False:
+                    reached = result.reached(target, ours, theirs)
+                    said = f"{reached:.1f}" if target.kind == "value" else times(reached)
+                    short.append(f"{row.name} {said} of {target}")
+    if not met and not short:
+        return None
+    tail = f"; SHORT: {', '.join(short)}" if short else ""
+    return f"Targets met: {met} of {met + len(short)}{tail}."
 
 
 def times(ratio: float | None) -> str:
@@ -121,8 +146,14 @@ def as_data(
                 "median_cpu": {name: results[row.name].cpu(name) for name in systems},
                 "better": results[row.name].value_ratio(ours, theirs),
                 "cpu_better": results[row.name].cpu_ratio(ours, theirs),
-                "target": None if row.target is None else asdict(row.target),
-                "target_met": results[row.name].met(ours, theirs),
+                "targets": [
+                    {
+                        **asdict(target),
+                        "reached": results[row.name].reached(target, ours, theirs),
+                        "met": results[row.name].met(target, ours, theirs),
+                    }
+                    for target in row.targets
+                ],
                 "failures": results[row.name].failures,
             }
             for row in rows

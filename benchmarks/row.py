@@ -35,7 +35,7 @@ class Plan:
 class Row(ABC):
     """One thing that is measured, on any system."""
 
-    target: Target | None = None
+    targets: tuple[Target, ...] = ()
 
     def __init__(self, name: str, title: str, unit: Unit, per: str) -> None:
         self.name = name
@@ -51,7 +51,7 @@ class Row(ABC):
     def measure(self, system: System, plan: Plan) -> Sample:
         """Measure once, and leave the system as it was found."""
 
-    def promising(self, target: Target | None) -> Row:
-        """Return the row itself, with the target the project has set for it."""
-        self.target = target
+    def promising(self, *targets: Target) -> Row:
+        """Return the row itself, with the targets the project has set for it, and no others."""
+        self.targets = targets
         return self

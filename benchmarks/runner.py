@@ -52,7 +52,7 @@ def run(
     """Measure everything; a row that fails on a system leaves its reason and no number there."""
     results: dict[str, Result] = {}
     for row in rows:
-        result = results[row.name] = Result(row.unit, row.target)
+        result = results[row.name] = Result(row.unit, row.targets)
         for number in range(rounds + 1):
             for system in systems:
                 step = Step(row, system, number)

@@ -108,5 +108,5 @@ class SlowIntake(Intake):
 def slow_disk_rows(plan: Plan) -> list[Row]:
     """Make every row of the table; over one connection one sync bounds both."""
     del plan
-    targets = {1: Target("ratio", 1), 50: Target("ratio", 10)}
-    return [SlowIntake(number).promising(targets.get(number)) for number in CONNECTIONS]
+    targets = {1: (Target("ratio", 1),), 50: (Target("ratio", 10),)}
+    return [SlowIntake(number).promising(*targets.get(number, ())) for number in CONNECTIONS]

@@ -12,6 +12,7 @@ from benchmarks import postfix_dovecot
 from benchmarks.groups import GROUPS
 from benchmarks.mailpost_system import CONFIG, Mailpost
 from benchmarks.row import Plan
+from benchmarks.rows import TARGETS, all_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +83,13 @@ def test_every_name_is_there_once() -> None:
     for group in GROUPS.values():
         names = [row.name for row in group.rows(plan)]
         assert len(set(names)) == len(names) > 1
+
+
+def test_a_target_is_of_a_row_that_is_there() -> None:
+    """One whose row has another name would never be missed."""
+    plan = Plan(1.0, idle_sessions=20, maildrops=(100_000,), stores=(), programs=command.Path())
+    rows = all_rows(plan)
+    assert {row.name for row in rows if row.targets} == set(TARGETS)
 
 
 def test_workers_are_in_the_configuration() -> None:

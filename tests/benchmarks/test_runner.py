@@ -86,13 +86,32 @@ def test_a_failure_leaves_its_reason_and_no_number() -> None:
 
 
 def test_the_table_names_the_ratio_and_the_verdict() -> None:
-    """Twice as many a second at half the processor time, where ten times was the aim."""
-    row = Written({"a": [10], "b": [5]}).promising(Target("ratio", 10))
+    """Twice as many a second at half the processor time, where ten times was the aim, and twice of time."""
+    targets = (Target("ratio", 10), Target("cpu ratio", 2))
+    row = Written({"a": [10], "b": [5]}).promising(*targets)
     results = run([row], [Imagined("a"), Imagined("b")], PLAN, 1, Told())
-    line = report.table([row], results, ["a", "b"], "Machine.").splitlines()[2]
+    text = report.table([row], results, ["a", "b"], "Machine.")
+    line = text.splitlines()[2]
     assert line.split() == [
         *("row", "a", "row", "10.0", "/s", "5.00", "/s", "2.00x"),
-        *("100,000", "µs/letter", "200,000", "µs/letter", "2.00x", "10x", "SHORT"),
+        *(
+            "100,000",
+            "µs/letter",
+            "200,000",
+            "µs/letter",
+            "2.00x",
+            "10x",
+            "SHORT,",
+            "CPU",
+            "2x",
+            "met",
+        ),
     ]
+    assert "Targets met: 1 of 2; SHORT: row 2.00x of 10x." in text
     data = report.as_data([row], results, ["a", "b"], {"cores": "2"}, PLAN)
     assert data["systems"] == ["a", "b"]
+    assert isinstance(data["rows"], list)
+    assert data["rows"][0]["targets"] == [
+        {"kind": "ratio", "bound": 10, "reached": 2, "met": False},
+        {"kind": "cpu ratio", "bound": 2, "reached": 2, "met": True},
+    ]

@@ -104,6 +104,24 @@ def test_a_login_goes_to_the_port_for_submission() -> None:
     assert login[10:14] == ["-1", "-T", "-f", "user7@example.org"]
 
 
+def test_a_letter_goes_to_what_delivers_over_its_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postfix is not in it: LMTP is measured against Dovecot's own."""
+    said: list[list[str]] = []
+
+    def ran(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        said.append(command)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(load.subprocess, "run", ran)
+    system = Ports(tmp_path, 0)
+    load.send(system, Mailing(0, 1, 4096, 1, lmtp=True))
+    load.send(system, Mailing(0, 1, 4096, 1))
+    assert said[0][-2:] == ["-L", f"unix:{tmp_path}/lmtp"]
+    assert said[1][-2:] == ["-d", f"127.0.0.1:{system.smtp_port}"]
+
+
 def test_missing_headers_are_named_by_their_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,8 +133,9 @@ def test_missing_headers_are_named_by_their_package(
 
 
 @contextmanager
-def server(folder: Path, *, stls: bool, tickets: bool) -> Iterator[int]:
-    """A POP3 server for one session after the other, with an empty maildrop."""
+def server(folder: Path, *, stls: bool, tickets: bool) -> Iterator[tuple[int, list[bytes]]]:
+    """A POP3 server for one session after the other, with an empty maildrop; what it heard."""
+    verbs: list[bytes] = []
     context = server_context(folder, tickets=tickets)
 
     def session(connection: socket.socket) -> None:
@@ -127,12 +146,14 @@ def server(folder: Path, *, stls: bool, tickets: bool) -> Iterator[int]:
         with context.wrap_socket(connection, server_side=True) as secure:
             if not stls:
                 secure.sendall(b"+OK hello\r\n")
-            for verb in (b"USER", b"PASS", b"STAT", b"QUIT"):
-                assert secure.recv(99).startswith(verb)
+            verb = b""
+            while verb != b"QUIT":
+                verb = secure.recv(99)[:4]
+                verbs.append(verb)
                 secure.sendall(b"+OK 0 0\r\n")
 
     with serving(session) as port:
-        yield port
+        yield port, verbs
 
 
 def server_context(folder: Path, *, tickets: bool) -> ssl.SSLContext:
@@ -180,20 +201,49 @@ def test_a_handshake_is_full_unless_a_ticket_was_given_and_wanted(
     *, tmp_path: Path, programs: Path, options: tuple[str, ...], tickets: bool, resumed: int
 ) -> None:
     """What the table calls resumed was resumed, and nothing else was."""
-    program = load.compiled("pop3load", programs)
-    with server(tmp_path, stls="stls" in options, tickets=tickets) as port:
-        result = subprocess.run(
-            [program, "-p", str(port), *SESSION, *options, "sessions"],
-            input="\n\n",
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    assert result.stderr == ""
-    figures = json.loads(result.stdout.splitlines()[1])
+    with server(tmp_path, stls="stls" in options, tickets=tickets) as (port, verbs):
+        figures = collect(programs, port, *options, "sessions")
     assert figures["done"] >= 1
     assert figures["resumed"] == resumed * figures["done"]
+    assert verbs[:4] == [b"USER", b"PASS", b"STAT", b"QUIT"]
+
+
+@compiles
+@pytest.mark.parametrize(("options", "resumed"), [(TLS.IMPLICIT, 0), (TLS.RESUMED, 1)])
+def test_where_handshakes_are_counted_nobody_logs_in(
+    *, tmp_path: Path, programs: Path, options: TLS, resumed: int
+) -> None:
+    """A login would be counted with them."""
+    with server(tmp_path, stls=False, tickets=True) as (port, verbs):
+        figures = collect(programs, port, *options.value, "handshakes")
+    assert set(verbs) == {b"QUIT"}
+    assert len(verbs) == figures["done"] + resumed >= 1  # the first ticket comes before the work
+    assert figures["resumed"] == resumed * figures["done"]
+    assert figures["p99"] >= figures["p50"] > 0
+
+
+@compiles
+def test_a_handshake_without_tls_is_refused(programs: Path) -> None:
+    """It would be the rate of greetings."""
+    program = load.compiled("pop3load", programs)
+    command = [program, "-p", "9", *SESSION, "handshakes"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "no such mode: handshakes\n")
+
+
+def collect(programs: Path, port: int, *words: str) -> dict[str, float]:
+    program = load.compiled("pop3load", programs)
+    result = subprocess.run(
+        [program, "-p", str(port), *SESSION, *words],
+        input="\n\n",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert result.stderr == ""
+    figures: dict[str, float] = json.loads(result.stdout.splitlines()[1])
+    return figures
 
 
 class Post:
