@@ -19,10 +19,10 @@ from mailpost.intake import LMTPFactory, SMTPFactory
 from mailpost.outcome import MaildropInUse
 from mailpost.sorting.local import LocalSorter
 from mailpost.wire.smtp import Settings
+from tests.faults.clients import Collector, NotNowError, Sender
 from tests.faults.cutting import UP, Cut, Proxy, Wire
-from tests.faults.journeys import SMALL, USER, Journey, name_of
-from tests.river.dialogue import POP3, stuffed
-from tests.river.maildrop import read_all
+from tests.faults.journeys import SMALL, USER, Journey
+from tests.river.dialogue import stuffed
 from tests.river.office import CHEAP_HASH, PASSWORD, attempts
 from tests.store.conftest import Office as Store
 
@@ -272,35 +272,30 @@ FEW = 8
 class Cutting(Journey):
     """Deliveries and collections through a proxy that cuts them."""
 
-    def send(self, proxy: Proxy) -> None:
-        """Deliver a letter."""
-        self.deliver(SMALL, proxy.port)
-        proxy.done()
+    def send(self, proxy: Proxy, octets: int = 0) -> None:
+        """Deliver a letter.
 
-    def collect(self, proxy: Proxy, quit_at: int = 0) -> None:
-        """Delete two, and say QUIT; then the maildrop is free at once, as soon as the office hears of it.
-
-        :param quit_at: how many octets the client has said when its QUIT is whole.
+        :param octets: how many the client has said when all is said.
         """
-        marked: set[str] = set()
-        answer = b""
         # A cut may leave a part of an answer, which is not the one to be hoped for.
-        with suppress(OSError, AssertionError), POP3(proxy.port, USER) as session:
-            letters = read_all(session)
-            for number in (1, 3):
-                session.ok(f"DELE {number}")
-            marked = {name_of(letters[index]) for index in (0, 2)}
-            answer = session.ask("QUIT")
+        with suppress(OSError, AssertionError), Sender(self.history, proxy.port) as sender:
+            name = self.next_name()
+            sender.send(name, [USER], SMALL, arrived=lambda: proxy.passed[UP] >= octets)
         proxy.done()
-        if answer.startswith(b"+OK"):
-            for name in marked:
-                del self.there[name]
-        elif proxy.passed[UP] >= quit_at:
-            self.doubtful.append((marked, True))
+
+    def collect(self, proxy: Proxy, octets: int = 0) -> None:
+        """Delete two, and say QUIT; then the maildrop is free at once, as soon as the office hears of it."""
+        with (
+            suppress(OSError, AssertionError, NotNowError),
+            Collector(self.history, proxy.port, USER) as collector,
+        ):
+            collector.read()
+            collector.mark([0, 2])
+            collector.quit(arrived=lambda: proxy.passed[UP] >= octets)
+        proxy.done()
         for _ in attempts(1):
-            with POP3(self.office.pop3) as again:
-                if again.login(USER).startswith(b"+OK"):
-                    return
+            with suppress(NotNowError), Collector(self.history, self.office.pop3, USER):
+                return
 
 
 def some_cuts(passed: dict[str, int]) -> list[Cut]:
@@ -336,7 +331,7 @@ def cut_in_earnest(office: Office, protocol: str) -> None:
                 fill(journey)
             proxy.arm(cut)
             if protocol == "smtp":
-                journey.send(proxy)
+                journey.send(proxy, passed[UP])
             else:
                 journey.collect(proxy, passed[UP])
             journey.audit()
@@ -344,6 +339,6 @@ def cut_in_earnest(office: Office, protocol: str) -> None:
 
 def fill(journey: Journey) -> None:
     """There are as many letters as at every other time, and their names are as long."""
-    while len(journey.there) < 3:
+    for _ in range(3 - len(journey.audit())):
         assert journey.deliver(SMALL).startswith(b"250")
     journey.audit()

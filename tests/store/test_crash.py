@@ -1,17 +1,18 @@
 """Processes that are killed at any moment: what was promised is there, whole and once."""
 
+import json
 import os
 import random
 import subprocess
 import sys
 import threading
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.faults.history import History
+
 from .conftest import POSTMARK, Office
-from .under_load import body
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 SCRIPT = str(Path(__file__).with_name("under_load.py"))
@@ -19,7 +20,11 @@ TO_AND_FRO = str(Path(__file__).with_name("to_and_fro.py"))
 
 
 class Loaded:
-    """A process under load, and what it was promised."""
+    """A process under load.
+
+    :ivar lines: what it has said so far.
+    :ivar first: set when it has done something.
+    """
 
     def __init__(self, path, name, seed, script=SCRIPT):
         self.process = subprocess.Popen(
@@ -29,17 +34,17 @@ class Loaded:
             env=ENVIRONMENT,
         )
         self.errors = b""
-        self.promised = {"D": set(), "T": set(), "G": set()}
+        self.lines = []
         self.first = threading.Event()
-        self.reader = threading.Thread(target=self._read)
+        self.reader = threading.Thread(target=self._read, args=[script])
         self.reader.start()
 
-    def _read(self):
+    def _read(self, script):
         for line in self.process.stdout:
             if line.endswith(b"\n"):
-                what, name = line.decode().split()
-                self.promised[what].add(name)
-                self.first.set()
+                self.lines.append(line)
+                if b'"answered"' in line or script != SCRIPT:
+                    self.first.set()
         self.errors = self.process.stderr.read()
         self.first.set()
 
@@ -49,26 +54,41 @@ class Loaded:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
+        self.end()
+        assert self.process.returncode == -9, self.errors.decode()
+
+    def end(self):
+        """Hear the last of it."""
         self.reader.join(20)
         self.process.wait()
         self.process.stdout.close()
         self.process.stderr.close()
-        assert self.process.returncode == -9, self.errors.decode()
+
+    def tell(self, history, deaf_from=None):
+        """Have its lines checked, and note that it has gone.
+
+        :param deaf_from: the line from which on nobody has heard any answer.
+        """
+        for place, line in enumerate(self.lines):
+            event = json.loads(line)
+            if deaf_from is None or place < deaf_from or event["what"] not in {"answered", "quit"}:
+                history.tell(event)
+        history.crashed()
 
 
-def check(office, name, promised):
-    """All that was promised holds, and no letter is torn, doubled or made up."""
-    found = Counter()
-    for letter in office.letters(office.accounts.find(name)):
-        letter_name = letter.split(b"\r\n")[0].decode()
-        assert letter == body(letter_name)
-        found[letter_name] += 1
-    assert not [each for each, times in found.items() if times > 1]
-    missing = promised["D"] - promised["T"] - set(found)
-    assert not missing, "accepted, and not there"
-    returned = promised["G"] & set(found)
-    assert not returned, "let go of, and there again"
-    return found
+def check(office, name, history):
+    """Look at everything, by the promises."""
+    account = office.accounts.find(name)
+    snapshot = office.open(account)
+    session = history.opening(name)
+    uidls = [snapshot.uidl(index) for index in range(len(snapshot.sizes))]
+    history.listed(session, uidls)
+    for index, uidl in enumerate(uidls):
+        history.read(session, uidl, office.fetch(snapshot, index))
+    snapshot.close()
+    history.closed(session)
+    history.audited()
+    history.check()
 
 
 @pytest.mark.parametrize("moments", [6])
@@ -78,22 +98,21 @@ def test_killed_under_load(tmp_path, moments):
     office.accounts.add("alice", None)
     office.store.close()
     chance = random.Random()
-    promised = {"D": set(), "T": set(), "G": set()}
+    history = History(["alice"])
     for moment in range(moments):
         loaded = Loaded(office.path, "alice", moment)
         loaded.kill_after(chance.uniform(0.05, 0.7))
-        for what, names in loaded.promised.items():
-            promised[what] |= names
+        loaded.tell(history)
         office.open_store()
         office.store.sweeper.remove_orphans()
-        check(office, "alice", promised)
+        check(office, "alice", history)
         named = {name for (name,) in office.rows("SELECT parcel FROM letter WHERE parcel > ''")}
         folder = office.path.with_name("mail.db.parcels")
         assert named <= {path.name for path in folder.iterdir()}
         assert office.rows("PRAGMA integrity_check") == [("ok",)]
         office.store.close()
-    assert len(promised["D"]) > 100
-    assert promised["G"]
+    assert history.counts["kept"] > 100
+    assert history.counts["let go"]
 
 
 def test_two_processes(tmp_path):
@@ -104,12 +123,14 @@ def test_two_processes(tmp_path):
     first, second = Loaded(office.path, "alice", 1), Loaded(office.path, "bob", 1)
     assert second.first.wait(20)
     first.kill_after(0.5)
-    before = len(second.promised["D"])
+    before = len(second.lines)
     second.kill_after(0.5)
-    assert len(second.promised["D"]) > before
+    assert len(second.lines) > before
     office.restart()
-    check(office, "alice", first.promised)
-    check(office, "bob", second.promised)
+    for name, loaded in (("alice", first), ("bob", second)):
+        history = History([name])
+        loaded.tell(history)
+        check(office, name, history)
     office.store.close()
 
 

@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from tests.faults.history import History
 from tests.river.conftest import not_here
 
 from .conftest import Office
@@ -86,7 +87,7 @@ def test_power_fails_under_load(disk, cuts):
     office = Office(disk.place / "mail.db")
     office.accounts.add("alice", None)
     office.store.close()
-    promised = {"D": set(), "T": set(), "G": set()}
+    history = History(["alice"])
     for cut in range(cuts):
         loaded = Loaded(office.path, "alice", cut)
         assert loaded.first.wait(20)
@@ -94,23 +95,19 @@ def test_power_fails_under_load(disk, cuts):
         # A sync that is under way when the disk is shut down may succeed and be lost: ext4 tells nobody
         # (seen with nothing but pwrite and fdatasync: 14 times in 300, each returning after this moment).
         # With the power, whoever would hear of it is gone too.
-        told = {what: set(loaded.promised[what]) for what in ("D", "G")}
+        heard = len(loaded.lines)
         disk.fail(LOG_IS_LOST if cut % 2 else LOG_IS_FLUSHED)
         loaded.process.kill()
-        loaded.reader.join(20)
-        loaded.process.wait()
-        loaded.process.stdout.close()
-        loaded.process.stderr.close()
-        for what, names in (loaded.promised | told).items():
-            promised[what] |= names
+        loaded.end()
+        loaded.tell(history, deaf_from=heard)
         disk.unmount()
         disk.mount()
         office.open_store()
         office.store.sweeper.remove_orphans()
-        check(office, "alice", promised)
+        check(office, "alice", history)
         named = {name for (name,) in office.rows("SELECT parcel FROM letter WHERE parcel > ''")}
         assert named <= {path.name for path in (disk.place / "mail.db.parcels").iterdir()}
         assert office.rows("PRAGMA integrity_check") == [("ok",)]
         office.store.close()
-    assert len(promised["D"]) > 20 * cuts
-    assert promised["G"]
+    assert history.counts["kept"] > 20 * cuts
+    assert history.counts["let go"]

@@ -1,9 +1,10 @@
 """A process that delivers and lets go as fast as it can, and says what it was promised.
 
-Run by the crash tests: ``python under_load.py STORE NAME SEED``. Each line it writes was true before:
-``D id``, the letter was accepted; ``T id``, it is about to be let go; ``G id``, it was let go.
+Run by the crash tests: ``python under_load.py STORE NAME SEED``. Its lines are those of a history
+(tests.faults.history), each written before anything else happens.
 """
 
+import json
 import os
 import queue
 import random
@@ -14,20 +15,18 @@ from twisted.internet.task import Clock
 
 from mailpost.envelope import Copy, Envelope, Traits
 from mailpost.store import open_store
+from tests.faults.history import Telling
+from tests.faults.letters import body_of
 
 SIZES = (20, 300, 4096, 20_000, 70_000, 600_000)
 WEIGHTS = (5, 5, 20, 3, 1, 0.2)
 
 
-def body(name):
-    """The letter of this name: its size and all its octets follow from it."""
-    chance = random.Random(name)
-    (size,) = chance.choices(SIZES, WEIGHTS)
-    return b"%s\r\n%s\r\n" % (name.encode(), chance.randbytes(size // 2).hex().encode())
+class Told(Telling):
+    """A history that is written to standard output."""
 
-
-def tell(what, names):
-    os.write(1, "".join(f"{what} {name}\n" for name in names).encode())
+    def tell(self, event):
+        os.write(1, json.dumps(event).encode() + b"\n")
 
 
 class Load:
@@ -42,46 +41,53 @@ class Load:
             defer_to_thread=execute,
         )
         self.account = self.store.accounts.find(name)
+        self.user = name
         self.name = f"{name}-{seed}"
+        self.told = Told(self.name + "-")
         self.serial = 0
         self.store.start()
 
     def deliver(self):
         self.serial += 1
         name = f"{self.name}-{self.serial}"
-        whole = body(name)
+        (size,) = self.chance.choices(SIZES, WEIGHTS)
+        whole = body_of(name, size)
+        attempt = self.told.sending(name, [self.user], whole)
         draft = self.store.delivery.begin()
         for start in range(0, len(whole), 60_000):
             draft.write(whole[start : start + 60_000])
         copies = [Copy(self.account.maildrop, b"")]
         done = draft.commit(Envelope(name, None), copies, Traits(), atomic=True)
-        done.addCallback(lambda outcomes: self.delivered(name, outcomes))
+        done.addCallback(lambda outcomes: self.delivered(attempt, outcomes))
 
-    def delivered(self, name, outcomes):
-        if outcomes[0].reply.code == 250:
-            tell("D", [name])
+    def delivered(self, attempt, outcomes):
+        self.told.answered(attempt, b"%d" % outcomes[0].reply.code)
         self.deliver()
 
     def collect(self):
+        session = self.told.opening(self.user)
         snapshot = self.store.maildrop(self.account).open()
         assert not hasattr(snapshot, "addCallback") or snapshot.called
         snapshot = getattr(snapshot, "result", snapshot)
-        number = len(snapshot.sizes)
-        chosen = [index for index in range(number) if self.chance.random() < 0.7]
-        names = []
+        uidls = [snapshot.uidl(index) for index in range(len(snapshot.sizes))]
+        self.told.listed(session, uidls)
+        chosen = [index for index in range(len(uidls)) if self.chance.random() < 0.7]
         for index in chosen:
             letter = snapshot.fetch(index)
             letter = getattr(letter, "result", letter)
             if not isinstance(letter, bytes):
                 pieces = letter
-                letter = pieces.read().result
+                letter = b""
+                while piece := pieces.read().result:
+                    letter += piece
                 pieces.close()
-            names.append(letter.split(b"\r\n")[0].decode())
-        tell("T", names)
+            self.told.read(session, uidls[index], letter)
+        self.told.quitting(session, [uidls[index] for index in chosen])
         going = snapshot.let_go(chosen)
 
         def gone(_):
-            tell("G", names)
+            self.told.quit(session, b"+OK")
+            self.told.closed(session)
             snapshot.close()
 
         going.addCallback(gone)
@@ -95,7 +101,7 @@ class Load:
             function(*args)
             self.clock.advance(0.02)
             turns += 1
-            if turns % 40 == 0 and not self.store._locks._held & {self.account.view}:
+            if turns % 20 == 0 and not self.store._locks._held & {self.account.view}:
                 self.collect()
 
 
