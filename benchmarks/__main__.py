@@ -9,19 +9,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmarks import load, postfix_dovecot, report
+from benchmarks import load, long_report, long_run, postfix_dovecot, report
 from benchmarks.collection_rows import Idle
 from benchmarks.errors import BenchmarkError
 from benchmarks.groups import GROUPS
+from benchmarks.long_run import Emptied
 from benchmarks.machine import machine
 from benchmarks.mailpost_system import Mailpost
 from benchmarks.postfix_dovecot import PostfixDovecot
-from benchmarks.progress import display
-from benchmarks.row import IDLE_USER, Plan, Row
+from benchmarks.progress import display, passing
+from benchmarks.row import IDLE_USER, SESSION_USER, Plan, Row
 from benchmarks.rows import all_rows
 from benchmarks.runner import run, steps
 from benchmarks.systems import HOSTNAME
@@ -43,6 +44,7 @@ Examples:
   python -m benchmarks --two-workers            two workers beside one
   python -m benchmarks --slow-disk              where each sync takes 5 ms longer
   python -m benchmarks --growth --long          up to a million letters, beside none
+  python -m benchmarks --long-run               half an hour at half load: is all flat?
   python -m benchmarks --json figures.json      every sample, too
 """
 
@@ -67,6 +69,7 @@ class Options:
     workers: int
     group: str | None
     long: bool
+    long_run: float | None  # minutes
     folder: Path
     json_file: Path | None
 
@@ -120,6 +123,9 @@ class Options:
 @click.option("--growth", "group", flag_value="growth",
               help="Measure mailpost with up to 100,000 letters beside itself with none.")  # fmt: skip
 @click.option("--long", is_flag=True, help="--growth: a million letters, too.")
+@click.option("--long-run", type=click.FloatRange(1), is_flag=False, flag_value=30,
+              metavar="[MINUTES]", help="Let mailpost carry half of what it can for so long, and "
+              "see whether memory, descriptors, files and latency are flat.  [default: 30]")  # fmt: skip
 @click.option("--folder", type=click.Path(file_okay=False, exists=True, path_type=Path),
               default=FOLDER, show_default=True,
               help="Where the data lies; its disk is what durable means.")  # fmt: skip
@@ -131,6 +137,10 @@ def main(**arguments: object) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="mailpost-bench-", dir=options.folder) as name:
             plan = options.plan(Path(name))
+            if options.long_run is not None:
+                if not _run_long(options, plan, options.long_run * 60):
+                    sys.exit(1)
+                return
             rows = options.rows(plan)
             if options.listing:
                 for row in rows:
@@ -160,10 +170,35 @@ def _measure(options: Options, plan: Plan, rows: Sequence[Row]) -> bool:
         with _started(systems):
             results = run(rows, systems, plan, rounds, show)
     click.echo(report.table(rows, results, names, report.sentence(surroundings)))
-    if options.json_file:
-        data = report.as_data(rows, results, names, surroundings, plan)
-        options.json_file.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    _write(options, report.as_data(rows, results, names, surroundings, plan))
     return not any(result.failures for result in results.values())
+
+
+def _run_long(options: Options, plan: Plan, seconds: float) -> bool:
+    """Let mailpost run for so long, and print what was seen; return whether all is flat."""
+    if options.group or options.only or options.without_mailpost or options.vs == THEIRS:
+        raise BenchmarkError("--long-run is of mailpost alone, and has no rows")
+    if reason := load.why_not():
+        raise BenchmarkError(reason)
+    make_self_signed(plan.programs, [HOSTNAME])
+    system = Emptied(_folder(plan, Emptied), SESSION_USER + long_run.USERS)
+    system.workers = options.workers
+    surroundings = machine(plan.programs, [system])
+    with passing(seconds) as show, _started([system]):
+        course = long_run.run(system, seconds, plan.programs, show)
+    try:
+        found = long_report.trends(course)
+    except ValueError as failure:
+        raise BenchmarkError(course.failure or str(failure)) from None
+    click.echo(long_report.table(course, found, report.sentence(surroundings)))
+    _write(options, long_report.as_data(course, found, surroundings))
+    return long_report.is_flat(course, found)
+
+
+def _write(options: Options, data: dict[str, Any]) -> None:
+    """Write what was measured where it was asked for."""
+    if options.json_file:
+        options.json_file.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
 def _systems(options: Options, plan: Plan) -> tuple[list[System], str | None]:

@@ -121,10 +121,11 @@ class Latency(Row):
         self._work(system, min(1.0, plan.seconds), plan)
 
     def measure(self, system: System, plan: Plan) -> Sample:
-        """Send at the given pace; the row's quantile is its value, both are in the details."""
+        """Send at the given pace; the row's quantile is its value, all are in the details."""
         work = self._work(system, plan.seconds, plan)
         value = work.p50 if self._quantile == "p50" else work.p99
-        details = {"p50": work.p50, "p99": work.p99, "letters": work.done}
+        details = {"p50": work.p50, "p90": work.p90, "p99": work.p99, "max": work.max}
+        details["letters"] = work.done
         return Sample(value, work.server_cpu / work.done, details)
 
     def _work(self, system: System, seconds: float, plan: Plan) -> load.Work:

@@ -70,13 +70,32 @@ static double quantile(double part)
     return samples_count ? samples[(size_t)(part * (double)(samples_count - 1))] : 0.0;
 }
 
+/* Seconds between two lines about what came since the one before; none when it is 0. */
+static double interval;
+static double next_line;
+static unsigned long told;
+
+/* One line of JSON when it is time for it; its samples are told, and forgotten. */
+static void report_interval(unsigned long done)
+{
+    if (interval <= 0 || now() < next_line)
+        return;
+    next_line += interval;
+    qsort(samples, samples_count, sizeof *samples, by_size);
+    printf("{\"done\": %lu, \"p50\": %.9f, \"p99\": %.9f, \"max\": %.9f}\n",
+           done - told, quantile(0.5), quantile(0.99), quantile(1));
+    fflush(stdout);
+    told = done;
+    samples_count = 0;
+}
+
 /* One line of JSON for the caller. */
 static void report(unsigned long done, double seconds, unsigned long octets, unsigned long resumed)
 {
     qsort(samples, samples_count, sizeof *samples, by_size);
-    printf("{\"done\": %lu, \"seconds\": %.6f, \"octets\": %lu, \"p50\": %.9f, \"p99\": %.9f, "
-           "\"client_cpu\": %.6f, \"resumed\": %lu}\n",
-           done, seconds, octets, quantile(0.5), quantile(0.99),
+    printf("{\"done\": %lu, \"seconds\": %.6f, \"octets\": %lu, \"p50\": %.9f, \"p90\": %.9f, "
+           "\"p99\": %.9f, \"max\": %.9f, \"client_cpu\": %.6f, \"resumed\": %lu}\n",
+           done, seconds, octets, quantile(0.5), quantile(0.9), quantile(0.99), quantile(1),
            seconds_of(CLOCK_PROCESS_CPUTIME_ID), resumed);
     fflush(stdout);
 }

@@ -72,7 +72,9 @@ class Work:
     seconds: float
     octets: int
     p50: float
+    p90: float
     p99: float
+    max: float
     client_cpu: float
     resumed: int  # handshakes that resumed a session
     server_cpu: float
@@ -134,6 +136,7 @@ class Load:
     def __init__(self, system: System, process: subprocess.Popen[str]) -> None:
         self._system = system
         self._process = process
+        self.abandoned = False  # it is ended in the middle of its work when the block ends
 
     def work(self) -> Work:
         """Let it do its work; measure what the servers spend on it meanwhile."""
@@ -141,6 +144,15 @@ class Load:
         self.go_on()
         figures = json.loads(self.line())
         return Work(**figures, server_cpu=self._system.cpu_seconds() - before)
+
+    def told(self) -> Iterator[dict[str, float]]:
+        """Let it do its work; what it tells meanwhile, and at the end of all of it, with ``seconds``."""
+        self.go_on()
+        while True:
+            figures = json.loads(self.line())
+            yield figures
+            if "seconds" in figures:
+                return
 
     def go_on(self) -> None:
         """Tell the program that we have seen enough of the server as it is now."""
@@ -172,6 +184,8 @@ def running(system: System, program: Path, *arguments: str | float) -> Iterator[
             load = Load(system, process)
             load.line()  # ready
             yield load
+            if load.abandoned:
+                return
             load.go_on()
             if process.wait(LOAD_SECONDS):
                 load.line()

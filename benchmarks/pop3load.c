@@ -9,6 +9,7 @@
  *   retr      each connection logs in, asks LIST, and then RETR of letter 1..n, again and again,
  *             with up to WINDOW commands under way
  *   idle      each connection logs in, asks STAT, and is silent
+ *   collect   each connection logs in every PAUSE seconds, retrieves what came, deletes it, says QUIT
  *   handshakes  each connection shakes hands, reads the greeting, says QUIT, and begins again
  *
  * With -t it speaks TLS 1.3 with one cipher suite and one group, the same to every server: from the
@@ -23,14 +24,15 @@
 #include "load_tls.h"
 
 enum { BUFFER = 256 * 1024, LINE_LIMIT = 512, LOGINS_AT_ONCE = 32, SILENCE_MS = 120000 };
+enum { MOST_TAKEN = 1000 };  /* by one session that collects: its DELEs fit into a socket */
 
 enum tls { NO_TLS, IMPLICIT, STLS };
-enum mode { SESSIONS, RETR, IDLE, HANDSHAKES };
+enum mode { SESSIONS, RETR, IDLE, HANDSHAKES, COLLECT };
 
 /* What the next octets answer. BODY and LISTING are inside a multi-line reply. */
 enum state {
     CLOSED, GREETING, UPGRADE, HANDSHAKE,
-    USER, PASS, STAT, LIST, LISTING, PREPARED, REPLY, BODY, QUIT, BYE
+    USER, PASS, STAT, LIST, LISTING, PREPARED, REPLY, BODY, DELE, QUIT, BYE
 };
 
 struct connection {
@@ -41,6 +43,9 @@ struct connection {
     char *buffer;
     size_t start, end;
     long letters, asked, answered;  /* in the maildrop; RETRs sent; RETRs done */
+    double due;                     /* the next session that collects */
+    long taken, deleted;            /* of them that this session collects; that it has deleted */
+    double connected;
     unsigned long *sizes;           /* as LIST gave them */
     unsigned long octets;           /* of the letter that is coming in, unstuffed */
     bool line_start;
@@ -53,7 +58,7 @@ static bool resume;
 static const char *user_prefix, *password;
 static int port, connections = 1, first_user = 0, window = 1;
 static long expected = -1;
-static double duration = 1.0;
+static double duration = 1.0, pause_seconds = 1.0;
 
 static struct connection *all;
 static int epoll_fd, prepared, open_now, next_to_open;
@@ -107,12 +112,24 @@ static void ask_letters(struct connection *c)
         return;
     char lines[64 * 1024];
     size_t length = 0;
-    while (under_way < window) {
+    while (under_way < window && (mode != COLLECT || c->asked < c->taken)) {
         length += (size_t)sprintf(lines + length, "RETR %ld\r\n", c->asked % c->letters + 1);
         c->asked++;
         under_way++;
     }
     c->begun = now();
+    if (length > 0)
+        send_all(c, lines, length);
+}
+
+static void delete_all(struct connection *c)
+{
+    char lines[MOST_TAKEN * 16];
+    size_t length = 0;
+    for (long i = 1; i <= c->taken; i++)
+        length += (size_t)sprintf(lines + length, "DELE %ld\r\n", i);
+    c->deleted = 0;
+    c->state = DELE;
     send_all(c, lines, length);
 }
 
@@ -142,10 +159,11 @@ static void begin_tls(struct connection *c)
 
 static void connect_one(struct connection *c)
 {
-    c->begun = now();
+    c->begun = c->connected = now();
     c->fd = connect_loopback(port, epoll_fd, c);
     c->state = GREETING;
     c->start = c->end = 0;
+    c->taken = 0;
     open_now++;
     if (tls == IMPLICIT)
         begin_tls(c);
@@ -174,6 +192,8 @@ static void be_prepared(struct connection *c)
 static void session_over(struct connection *c)
 {
     close_one(c);
+    if (mode == COLLECT)
+        sample(now() - c->connected);
     if (!running || !again_and_again())
         return;
     done++;
@@ -193,9 +213,12 @@ static void read_stat(struct connection *c, const char *line)
         command(c, QUIT, "QUIT\r\n");
     } else if (mode == IDLE) {
         be_prepared(c);
+    } else if (mode == COLLECT && c->letters == 0) {
+        command(c, QUIT, "QUIT\r\n");
     } else {
         if (c->letters < 1)
             die("user %d: there is nothing to retrieve", number_of(c));
+        free(c->sizes);
         c->sizes = need(calloc((size_t)c->letters + 1, sizeof *c->sizes));
         command(c, LIST, "LIST\r\n");
     }
@@ -207,7 +230,14 @@ static void read_listing(struct connection *c, const char *line)
         for (long i = 1; i <= c->letters; i++)
             if (c->sizes[i] == 0)
                 die("user %d: LIST left out letter %ld", number_of(c), i);
-        be_prepared(c);
+        if (mode == COLLECT) {
+            c->taken = c->letters < MOST_TAKEN ? c->letters : MOST_TAKEN;
+            c->asked = c->answered = 0;
+            c->state = REPLY;
+            ask_letters(c);
+        } else {
+            be_prepared(c);
+        }
         return;
     }
     long letter;
@@ -259,7 +289,12 @@ static void read_line(struct connection *c, const char *line)
         c->octets = 0;
         c->line_start = true;
         break;
+    case DELE:
+        if (++c->deleted == c->taken)
+            command(c, QUIT, "QUIT\r\n");
+        break;
     case QUIT:
+        done += mode == COLLECT ? (unsigned long)c->taken : 0;
         c->state = BYE;
         break;
     default:
@@ -274,12 +309,19 @@ static void letter_done(struct connection *c)
         die("user %d: letter %ld had %lu octets, LIST said %lu", number_of(c),
             c->answered % c->letters + 1, c->octets, size);
     c->answered++;
-    done++;
     total_octets += c->octets;
     finished = now();
+    c->state = REPLY;
+    if (mode == COLLECT) {  /* done is what QUIT has let go of */
+        if (c->answered == c->taken)
+            delete_all(c);
+        else
+            ask_letters(c);
+        return;
+    }
+    done++;
     if (window == 1)
         sample(finished - c->begun);
-    c->state = REPLY;
     if (finished < deadline)
         ask_letters(c);
     else if (c->asked == c->answered)
@@ -376,16 +418,50 @@ static void readable(struct connection *c)
         ;
 }
 
-static void turn(void)
+/* Serve what comes, within `wait` milliseconds if it is less than what is silence. */
+static void turn_within(int wait)
 {
     struct epoll_event events[64];
-    int count = epoll_wait(epoll_fd, events, 64, SILENCE_MS);
+    int count = epoll_wait(epoll_fd, events, 64, wait < SILENCE_MS ? wait : SILENCE_MS);
     if (count < 0 && errno != EINTR)
         die("epoll_wait: %s", strerror(errno));
-    if (count == 0)
+    if (count == 0 && wait >= SILENCE_MS)
         die("the server was silent for %d seconds", SILENCE_MS / 1000);
     for (int i = 0; i < count; i++)
         readable(events[i].data.ptr);
+}
+
+static void turn(void)
+{
+    turn_within(SILENCE_MS);
+}
+
+/* Each connection has its own moment within the pause, so that sessions come evenly. */
+static void collect_until_deadline(void)
+{
+    for (int i = 0; i < connections; i++)
+        all[i].due = started + pause_seconds * i / connections;
+    while (now() < deadline) {
+        double next = interval > 0 && next_line < deadline ? next_line : deadline;
+        for (int i = 0; i < connections; i++) {
+            struct connection *c = &all[i];
+            if (c->state != CLOSED)
+                continue;
+            if (c->due <= now()) {
+                c->due += pause_seconds;
+                if (c->due < now())  /* its session took longer than the pause */
+                    c->due = now();
+                connect_one(c);
+            } else if (c->due < next) {
+                next = c->due;
+            }
+        }
+        double left = next - now();
+        turn_within(left > 0 ? (int)(left * 1000) + 1 : 0);
+        report_interval(done);
+    }
+    while (open_now > 0)
+        turn();
 }
 
 static void open_all(void)
@@ -399,8 +475,12 @@ static void work(void)
 {
     started = now();
     deadline = started + duration;
+    next_line = started + interval;
     running = true;
-    if (again_and_again()) {
+    if (mode == COLLECT) {
+        collect_until_deadline();
+        finished = now();
+    } else if (again_and_again()) {
         for (int i = 0; i < connections; i++)
             connect_one(&all[i]);
         while (open_now > 0)
@@ -420,7 +500,7 @@ static void work(void)
 static void options(int argc, char **argv)
 {
     int option;
-    while ((option = getopt(argc, argv, "p:u:f:P:c:s:w:e:t:r")) != -1)
+    while ((option = getopt(argc, argv, "p:u:f:P:c:s:w:e:t:i:b:r")) != -1)
         switch (option) {
         case 'p': port = atoi(optarg); break;
         case 'u': user_prefix = optarg; break;
@@ -431,13 +511,16 @@ static void options(int argc, char **argv)
         case 'w': window = atoi(optarg); break;
         case 'e': expected = atol(optarg); break;
         case 't': tls = strcmp(optarg, "stls") == 0 ? STLS : IMPLICIT; break;
+        case 'i': interval = atof(optarg); break;
+        case 'b': pause_seconds = atof(optarg); break;
         case 'r': resume = true; break;
         default: exit(2);
         }
     if (optind != argc - 1 || !port || !user_prefix || !password || connections < 1 ||
         window < 1 || window > 1024)
         die("usage: pop3load -p PORT -u PREFIX -f FIRST -P PASSWORD [-c CONNECTIONS] [-s SECONDS] "
-            "[-w WINDOW] [-e LETTERS] [-t implicit|stls] [-r] sessions|retr|idle|handshakes");
+            "[-w WINDOW] [-e LETTERS] [-t implicit|stls] [-r] [-i INTERVAL] [-b PAUSE] "
+            "sessions|retr|idle|collect|handshakes");
     const char *name = argv[optind];
     if (strcmp(name, "sessions") == 0)
         mode = SESSIONS;
@@ -445,6 +528,8 @@ static void options(int argc, char **argv)
         mode = RETR;
     else if (strcmp(name, "idle") == 0)
         mode = IDLE;
+    else if (strcmp(name, "collect") == 0)
+        mode = COLLECT;
     else if (strcmp(name, "handshakes") == 0 && tls == IMPLICIT)
         mode = HANDSHAKES;
     else
@@ -461,7 +546,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < connections; i++)
         all[i].buffer = need(malloc(BUFFER));
 
-    if (!again_and_again()) {
+    if (mode == RETR || mode == IDLE) {
         open_all();
         while (prepared < connections)
             turn();

@@ -5,16 +5,26 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmarks.figures import Sample
     from benchmarks.runner import Display, Step
+
+
+LINE_SECONDS = 30  # from one plain line to the next, where only time passes
 
 
 def _told(step: Step, sample: Sample | None) -> str:
@@ -44,7 +54,7 @@ class Lines:
 class Bar:
     """A bar that stays at the bottom, above it a line for every figure."""
 
-    def __init__(self, progress: Progress, total: int) -> None:
+    def __init__(self, progress: Progress, total: float) -> None:
         self._progress = progress
         self._task = progress.add_task("preparing", total=total)
 
@@ -62,6 +72,50 @@ class Bar:
         """Move on by one."""
         self.say(_told(step, sample))
         self._progress.advance(self._task)
+
+
+class Hour(Protocol):
+    """Where it is told how much of a given time has passed."""
+
+    def say(self, text: str) -> None:
+        """Tell something besides."""
+
+    def passed(self, seconds: float, text: str) -> None:
+        """Tell how much it is, and what was seen."""
+
+
+class HourLines(Lines):
+    """Plain lines, half a minute apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = 0.0
+
+    def passed(self, seconds: float, text: str) -> None:
+        """Print it when it is time."""
+        if seconds >= self._next:
+            self._next += LINE_SECONDS
+            self.say(text)
+
+
+class HourBar(Bar):
+    """A bar that fills while the time passes."""
+
+    def passed(self, seconds: float, text: str) -> None:
+        """Move it, and show what was seen beside it."""
+        self._progress.update(self._task, completed=seconds, description=text)
+
+
+@contextmanager
+def passing(seconds: float) -> Iterator[Hour]:
+    """Choose by whether somebody looks, for something that takes so long."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield HourLines()
+        return
+    columns = (BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.description}"), console=console) as progress:
+        yield HourBar(progress, seconds)
 
 
 @contextmanager

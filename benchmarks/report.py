@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures import Result, Unit
 
@@ -29,7 +29,7 @@ def table(
     ours, theirs = systems[0], systems[1] if len(systems) > 1 else None
     lines = [_heading(ours, theirs)]
     lines += [_line(row, results[row.name], ours, theirs) for row in rows]
-    parts = [_columns(lines)]
+    parts = [columns(lines)]
     parts += [
         f"{row.name}: {name} was not measured: {reason}"
         for row in rows
@@ -99,7 +99,8 @@ def times(ratio: float | None) -> str:
     return "-" if ratio is None else f"{ratio:.1f}x" if ratio >= 10 else f"{ratio:.2f}x"  # noqa: PLR2004
 
 
-def _columns(lines: Sequence[Sequence[str]]) -> str:
+def columns(lines: Sequence[Sequence[str]]) -> str:
+    """Draw lines of cells below one another, the first as a heading."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     left = 2  # name and title read from the left, figures align on the right
     drawn = [
@@ -124,7 +125,7 @@ def as_data(
     systems: Sequence[str],
     machine: Mapping[str, str],
     plan: Plan,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Give everything that was measured, in base units, for JSON."""
     ours, theirs = systems[0], systems[1] if len(systems) > 1 else ""
     return {

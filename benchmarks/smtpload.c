@@ -5,6 +5,9 @@
  * for a sender in the world does not wait until the server is free, until the 250 to its end-of-data.
  * A server that falls behind by more than BEHIND_LIMIT ends the program.
  *
+ * With -i it tells every so many seconds how many letters were taken since, and how long they waited. The
+ * recipient may be several, with commas between them: they get one letter each in turn.
+ *
  * With -n so many letters are sent, over each connection one after the other, or with -1 each over
  * a connection of its own.
  *
@@ -17,7 +20,7 @@
 #define _GNU_SOURCE
 #include "load_tls.h"
 
-enum { BUFFER = 8 * 1024, LINE_LIMIT = 512, SILENCE_MS = 60000 };
+enum { BUFFER = 8 * 1024, LINE_LIMIT = 512, SILENCE_MS = 60000, RECIPIENTS = 256 };
 
 static const double BEHIND_LIMIT = 10.0; /* seconds */
 
@@ -33,9 +36,12 @@ struct connection {
     char buffer[BUFFER];
     size_t end;
     double due;
+    const char *recipient;
 };
 
-static const char *recipient, *sender = "sender@example.com", *user, *password;
+static const char *recipients[RECIPIENTS];
+static int recipient_count, next_recipient;
+static const char *sender = "sender@example.com", *user, *password;
 static char login[LINE_LIMIT];      /* the AUTH command */
 static int port, connections = 1;
 static double letters_per_second, duration = 1.0;
@@ -100,6 +106,8 @@ static void close_one(struct connection *c)
 static void begin_letter(struct connection *c, double due)
 {
     c->due = due;
+    c->recipient = recipients[next_recipient];
+    next_recipient = (next_recipient + 1) % recipient_count;
     say(c, MAIL, "MAIL FROM:<%s>\r\n", sender);
 }
 
@@ -176,7 +184,7 @@ static void read_reply(struct connection *c, const char *line)
         be_ready(c);
         break;
     case MAIL:
-        say(c, RCPT, "RCPT TO:<%s>\r\n", recipient);
+        say(c, RCPT, "RCPT TO:<%s>\r\n", c->recipient);
         break;
     case RCPT:
         say(c, DATA, "DATA\r\n");
@@ -280,10 +288,10 @@ static struct connection *idle_connection(void)
 
 static void at_a_pace(void)
 {
-    double started = now(), interval = 1.0 / letters_per_second;
+    double started = now(), apart = 1.0 / letters_per_second;
     unsigned long wanted = (unsigned long)(duration * letters_per_second);
     for (unsigned long next = 0; next < wanted; next++) {
-        double due = started + (double)next * interval;
+        double due = started + (double)next * apart;
         while (now() < due)
             turn(due);
         while (idle == 0)
@@ -292,6 +300,7 @@ static void at_a_pace(void)
             die("the server cannot take %.0f letters a second", letters_per_second);
         idle--;
         begin_letter(idle_connection(), due);
+        report_interval(done);
     }
     while (idle < connections)
         turn(0);
@@ -308,13 +317,16 @@ static void as_fast_as_it_can(void)
             begin_letter(&all[i], now());
         }
     }
-    while (done < letters || (per_letter && open_now > 0))
+    while (done < letters || (per_letter && open_now > 0)) {
         turn(0);
+        report_interval(done);
+    }
 }
 
 static double work(void)
 {
     double started = now();
+    next_line = started + interval;
     running = true;
     if (letters > 0)
         as_fast_as_it_can();
@@ -333,7 +345,7 @@ static void write_letter(void)
     int header = snprintf(letter, HEADER,
                           "From: <%s>\r\nTo: <%s>\r\nSubject: load\r\n"
                           "Date: Mon, 01 Jan 2024 00:00:00 +0000\r\n"
-                          "Message-ID: <load@client.example.com>\r\n\r\n", sender, recipient);
+                          "Message-ID: <load@client.example.com>\r\n\r\n", sender, recipients[0]);
     if (header < 0 || header >= HEADER)
         die("the addresses are too long");
     char *at = letter + header;
@@ -361,13 +373,23 @@ static void write_login(void)
     strcpy(at, "\r\n");
 }
 
+static void name_recipients(char *list)
+{
+    for (char *one = strtok(list, ","); one != NULL; one = strtok(NULL, ",")) {
+        if (recipient_count == RECIPIENTS)
+            die("too many recipients");
+        recipients[recipient_count++] = one;
+    }
+}
+
 static void options(int argc, char **argv)
 {
     int option;
-    while ((option = getopt(argc, argv, "p:t:f:c:r:s:l:n:1TRa:P:")) != -1)
+    while ((option = getopt(argc, argv, "p:t:f:c:r:s:l:n:i:1TRa:P:")) != -1)
         switch (option) {
         case 'p': port = atoi(optarg); break;
-        case 't': recipient = optarg; break;
+        case 't': name_recipients(optarg); break;
+        case 'i': interval = atof(optarg); break;
         case 'f': sender = optarg; break;
         case 'c': connections = atoi(optarg); break;
         case 'r': letters_per_second = atof(optarg); break;
@@ -381,11 +403,11 @@ static void options(int argc, char **argv)
         case 'P': password = optarg; break;
         default: exit(2);
         }
-    if (optind != argc || !port || !recipient || connections < 1 ||
+    if (optind != argc || !port || !recipient_count || connections < 1 ||
         (letters > 0) == (letters_per_second > 0) || (per_letter && letters == 0) ||
         (resume && !(starttls && per_letter)) || (user == NULL) != (password == NULL))
-        die("usage: smtpload -p PORT -t RECIPIENT [-f SENDER] [-c CONNECTIONS] [-l OCTETS] "
-            "[-T [-R]] [-a USER -P PASSWORD] -r LETTERS_PER_SECOND [-s SECONDS] | -n LETTERS [-1]");
+        die("usage: smtpload -p PORT -t RECIPIENT,... [-f SENDER] [-c CONNECTIONS] [-l OCTETS] "
+            "[-T [-R]] [-a USER -P PASSWORD] -r LETTERS_PER_SECOND [-s SECONDS] | -n LETTERS [-1] [-i INTERVAL]");
 }
 
 static void prepare(void)

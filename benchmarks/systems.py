@@ -161,6 +161,10 @@ class System(ABC):
         """User and system time of all the system's processes, living and gone, since the start."""
         return processes.cpu_seconds([keeper.pid for keeper in self._keepers])
 
+    def pids(self) -> list[int]:
+        """All the system's living processes, the oldest first as far as their numbers tell."""
+        return sorted(pid for one in self._keepers for pid in processes.descendants(one.pid))
+
     def memory(self) -> processes.Memory:
         """Memory of all the system's living processes."""
         return processes.memory([keeper.pid for keeper in self._keepers])
