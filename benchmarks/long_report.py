@@ -55,8 +55,9 @@ QUANTITIES = {
 EXPLANATION = f"""\
 Begin, middle, end: medians of a tenth of the samples each. Growth: of a line through the medians of
 {BLOCKS} blocks, the first {WARM_UP:.0%} of the time left out; the true one is within the +- with
-a probability of 95 per cent. Flat is what grows by less than its limit in half an hour even if it is the most that is likely.
-The office keeps nothing that was collected (bin = 0, no retention). Latency is from when a letter was due."""
+a probability of 95 per cent. Flat is what grows by less than its limit in half an hour even if it is the
+most that is likely. The office keeps nothing that was collected (bin = 0, no retention). Latency is from
+when a letter was due."""
 
 
 def quantity(name: str) -> Quantity:

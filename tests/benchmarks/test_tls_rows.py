@@ -7,7 +7,6 @@ import json
 import socket
 import ssl
 import subprocess
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,23 +20,13 @@ from benchmarks.row import Plan
 from benchmarks.rows import all_rows
 from benchmarks.systems import System, require
 from mailpost.tls.self_signed import make_self_signed
+from tests.benchmarks.serving import compiles, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-compiles = pytest.mark.skipif(
-    require("cc") is not None or not Path("/usr/include/openssl/ssl.h").exists(),
-    reason="needs cc and OpenSSL's headers (Debian: gcc libc6-dev libssl-dev)",
-)
+    from collections.abc import Iterator
 
 SESSION = ("-u", "user", "-f", "0", "-P", "secret", "-e", "0", "-s", "0.05")
 PLAN = Plan(seconds=1.0, idle_sessions=20, maildrops=(), stores=(), programs=Path())
-
-
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the load programs are, compiled once."""
-    return tmp_path_factory.mktemp("programs")
 
 
 class Ports(System):
@@ -162,29 +151,6 @@ def server_context(folder: Path, *, tickets: bool) -> ssl.SSLContext:
     context.load_cert_chain(chain, key)
     context.num_tickets = 2 if tickets else 0
     return context
-
-
-@contextmanager
-def serving(session: Callable[[socket.socket], None]) -> Iterator[int]:
-    """One session after the other, on a port."""
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                session(connection)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
 
 
 @compiles
