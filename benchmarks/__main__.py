@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmarks import load, long_report, long_run, postfix_dovecot, report
+from benchmarks import load, long_report, long_run, plots, postfix_dovecot, report
 from benchmarks.collection_rows import Idle
 from benchmarks.errors import BenchmarkError
 from benchmarks.groups import GROUPS
@@ -46,6 +46,7 @@ Examples:
   python -m benchmarks --growth --long          up to a million letters, beside none
   python -m benchmarks --long-run               half an hour at half load: is all flat?
   python -m benchmarks --json figures.json      every sample, too
+  python -m benchmarks --plots pictures         and pictures of it
 """
 
 # Not /tmp: where that lies in memory, a sync costs nothing and durable means nothing.
@@ -72,6 +73,7 @@ class Options:
     long_run: float | None  # minutes
     folder: Path
     json_file: Path | None
+    plots: Path | None
 
     def plan(self, programs: Path) -> Plan:
         """Say how much is measured."""
@@ -131,6 +133,8 @@ class Options:
               help="Where the data lies; its disk is what durable means.")  # fmt: skip
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, writable=True, path_type=Path),
               help="Write every sample to this file.")  # fmt: skip
+@click.option("--plots", type=click.Path(file_okay=False, path_type=Path),
+              help="Draw pictures into this folder (needs matplotlib).")  # fmt: skip
 def main(**arguments: object) -> None:
     """Measure mailpost: letters in, letters out, CPU and memory, beside Postfix with Dovecot."""
     options = Options(**arguments)  # type: ignore[arg-type]  # click has checked the types
@@ -155,8 +159,7 @@ def main(**arguments: object) -> None:
 
 def _measure(options: Options, plan: Plan, rows: Sequence[Row]) -> bool:
     """Run everything and print the table; return whether nothing failed."""
-    if reason := load.why_not():
-        raise BenchmarkError(reason)
+    _see_what_is_needed(options)
     rounds = options.rounds or (2 if options.quick else 5)
     systems, remark = _systems(options, plan)
     names = [system.name for system in systems]
@@ -178,8 +181,7 @@ def _run_long(options: Options, plan: Plan, seconds: float) -> bool:
     """Let mailpost run for so long, and print what was seen; return whether all is flat."""
     if options.group or options.only or options.without_mailpost or options.vs == THEIRS:
         raise BenchmarkError("--long-run is of mailpost alone, and has no rows")
-    if reason := load.why_not():
-        raise BenchmarkError(reason)
+    _see_what_is_needed(options)
     make_self_signed(plan.programs, [HOSTNAME])
     system = Emptied(_folder(plan, Emptied), SESSION_USER + long_run.USERS)
     system.workers = options.workers
@@ -195,10 +197,19 @@ def _run_long(options: Options, plan: Plan, seconds: float) -> bool:
     return long_report.is_flat(course, found)
 
 
+def _see_what_is_needed(options: Options) -> None:
+    """Raise at once where something is missing that would be missed at the end."""
+    if reason := load.why_not() or (options.plots and plots.why_not()):
+        raise BenchmarkError(reason)
+
+
 def _write(options: Options, data: dict[str, Any]) -> None:
     """Write what was measured where it was asked for."""
     if options.json_file:
         options.json_file.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    if options.plots:
+        for file in plots.draw(data, options.plots):
+            click.echo(f"drawn: {file}", err=True)
 
 
 def _systems(options: Options, plan: Plan) -> tuple[list[System], str | None]:

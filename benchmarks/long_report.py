@@ -65,6 +65,11 @@ def quantity(name: str) -> Quantity:
     return QUANTITIES[name if name in QUANTITIES else name.rsplit(" ", 1)[0]]
 
 
+def titled(name: str) -> str:
+    """Say what it is, for a process with its number."""
+    return quantity(name).title + ("" if name in QUANTITIES else f" {name.rpartition(' ')[2]}")
+
+
 def trends(course: Course) -> dict[str, Trend]:
     """Fit a line to every quantity.
 
@@ -86,11 +91,11 @@ def table(course: Course, found: Mapping[str, Trend], machine: str) -> str:
     lines = [["what", "", "begin", "middle", "end", "growth in 30 min", "limit", ""]]
     for name, one in found.items():
         what = quantity(name)
-        number = name.rpartition(" ")[2] if name not in QUANTITIES else ""
         growth = f"{what.show(one.growth, '+')} +- {what.show(one.error)}"
         shown = [what.show(value) for value in (one.begin, one.middle, one.end)]
-        title = f"{what.title} {number}".rstrip()
-        lines.append([title, what.unit, *shown, growth, what.show(one.limit), one.verdict.value])
+        lines.append(
+            [titled(name), what.unit, *shown, growth, what.show(one.limit), one.verdict.value]
+        )
     pace = (
         f"{course.pace:,.0f} letters a second, half of the {course.capacity:,.0f} that were taken as "
         f"fast as they came; {course.accepted:,} were accepted, {course.collected:,} collected."

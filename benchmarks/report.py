@@ -136,7 +136,8 @@ def as_data(
             {
                 "name": row.name,
                 "title": row.title,
-                "unit": f"{row.unit.label} as {row.unit.scale:g} of the base unit",
+                "unit": row.unit.label,
+                "unit_scale": row.unit.scale,  # of the base unit, which the samples are in
                 "more_is_better": row.unit.more_is_better,
                 "cpu_per": row.per,
                 "samples": {

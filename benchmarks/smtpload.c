@@ -3,7 +3,7 @@
  * With -r letters are due at fixed intervals, whatever the server does, and go over whichever
  * connection is idle; one that finds none waits its turn. Its time runs from the moment it was due,
  * for a sender in the world does not wait until the server is free, until the 250 to its end-of-data.
- * A server that falls behind by more than BEHIND_LIMIT ends the program.
+ * A server that falls behind by more than ten seconds, or those of -b, ends the program.
  *
  * With -i it tells every so many seconds how many letters were taken since, and how long they waited. The
  * recipient may be several, with commas between them: they get one letter each in turn.
@@ -22,7 +22,7 @@
 
 enum { BUFFER = 8 * 1024, LINE_LIMIT = 512, SILENCE_MS = 60000, RECIPIENTS = 256 };
 
-static const double BEHIND_LIMIT = 10.0; /* seconds */
+static double behind_limit = 10.0; /* seconds */
 
 enum state {
     GREETING, EHLO, STARTTLS, HANDSHAKE, AUTH, IDLE, MAIL, RCPT, DATA, LETTER, QUIT, CLOSED
@@ -296,7 +296,7 @@ static void at_a_pace(void)
             turn(due);
         while (idle == 0)
             turn(0);
-        if (now() - due > BEHIND_LIMIT)
+        if (now() - due > behind_limit)
             die("the server cannot take %.0f letters a second", letters_per_second);
         idle--;
         begin_letter(idle_connection(), due);
@@ -385,10 +385,11 @@ static void name_recipients(char *list)
 static void options(int argc, char **argv)
 {
     int option;
-    while ((option = getopt(argc, argv, "p:t:f:c:r:s:l:n:i:1TRa:P:")) != -1)
+    while ((option = getopt(argc, argv, "p:t:f:c:r:s:l:n:i:b:1TRa:P:")) != -1)
         switch (option) {
         case 'p': port = atoi(optarg); break;
         case 't': name_recipients(optarg); break;
+        case 'b': behind_limit = atof(optarg); break;
         case 'i': interval = atof(optarg); break;
         case 'f': sender = optarg; break;
         case 'c': connections = atoi(optarg); break;
@@ -407,7 +408,7 @@ static void options(int argc, char **argv)
         (letters > 0) == (letters_per_second > 0) || (per_letter && letters == 0) ||
         (resume && !(starttls && per_letter)) || (user == NULL) != (password == NULL))
         die("usage: smtpload -p PORT -t RECIPIENT,... [-f SENDER] [-c CONNECTIONS] [-l OCTETS] "
-            "[-T [-R]] [-a USER -P PASSWORD] -r LETTERS_PER_SECOND [-s SECONDS] | -n LETTERS [-1] [-i INTERVAL]");
+            "[-T [-R]] [-a USER -P PASSWORD] -r LETTERS_PER_SECOND [-s SECONDS] [-b SECONDS] | -n LETTERS [-1] [-i INTERVAL]");
 }
 
 static void prepare(void)
