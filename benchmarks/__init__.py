@@ -25,6 +25,8 @@ in the maildrop are counted after each run, and what fails is named with its rea
 ``workers_rows``         two workers beside one
 ``slow_disk``            what a slow sync does; ``slowdisk.c`` is preloaded for it
 ``growth``               letters and RCPT in a store that grows
+``long_run``             half an hour at half load; ``watching`` looks at the office meanwhile
+``trends``               whether a quantity is flat; ``long_report`` says it of all
 ``systems``              what a system under test is; starting and stopping it
 ``mailpost_system``      mailpost, with ``mailpost_users``
 ``scale``                mailpost with much in it and with little; ``mailpost_crowd`` fills it
@@ -34,11 +36,13 @@ in the maildrop are counted after each run, and what fails is named with its rea
 ``load``                 running the load programs, compiling those in C
 ``pop3load.c``           POP3 load
 ``smtpload.c``           SMTP load at a given pace, for latency, and with STARTTLS and AUTH; rates
-                         in the clear use ``smtp-source``
+                         in the clear, and over LMTP, use ``smtp-source``
 ``load.h, load_tls.h``   what both share
 ``maildrop``             counting and emptying a maildrop
 ``figures``              medians and ratios
 ``report``, ``machine``  the table, the JSON, the line about the machine
+``plots``                pictures: ``plots_rows`` of the table, ``plots_course`` of growth and of a
+                         long run, on one ``canvas``
 ``progress``             how far it is
 =======================  ==============================================================
 """
