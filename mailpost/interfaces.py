@@ -162,8 +162,11 @@ class IRemembering(ISnapshot):
 class IPieces(Interface):
     """A letter too large to be held in memory, read piece by piece."""
 
-    def read() -> Deferred[bytes]:
-        """The next octets; ``b""`` after the last. Fails with TemporaryFailure."""
+    def read() -> bytes | Deferred[bytes]:
+        """The next octets; ``b""`` after the last.
+
+        :raises TemporaryFailure: they cannot be read just now (also through the Deferred).
+        """
 
     def close() -> None:
         """Read no further. Harmless when repeated."""

@@ -212,7 +212,12 @@ class POP3Connection(LoginConnection):
                 return
             assert self.snapshot is not None
             session.begin_pieces(self.snapshot.sizes[index])
-            while (piece := await pieces.read()) and not session.closed:
+            while True:
+                piece = pieces.read()
+                if isinstance(piece, Deferred):
+                    piece = await piece
+                if session.closed or not piece:
+                    break
                 wanted = session.give_piece(piece)
                 await self.taken()
                 if session.closed or not wanted:

@@ -17,7 +17,7 @@ from mailpost.interfaces import IDowngrading, IRemembering
 from mailpost.outcome import LetterGone, TemporaryFailure
 from mailpost.store import schema, sql, sql_keeping
 from mailpost.store.fetched import RUNS, Note, runs_of
-from mailpost.store.pieces import Parcelled, Pieces, PlainPieces
+from mailpost.store.pieces import PIECE, Parcelled, Pieces, PlainPieces
 from mailpost.store.views import LetGo
 from mailpost.wire.downgrade import downgraded
 
@@ -46,9 +46,11 @@ class Room:
     :ivar finder: a connection for short looks in the reactor's own thread.
     :ivar let_go: told the maildrop, after letters were let go of.
     :ivar keeps: for how many days a maildrop keeps its letters at least; 0: for ever.
+    :ivar buffer: for a piece that is being read in the reactor's own thread.
     """
 
     __slots__ = (
+        "buffer",
         "clock",
         "epoch",
         "finder",
@@ -85,6 +87,7 @@ class Room:
         self.in_thread = in_thread
         self.let_go = let_go
         self.keeps = keeps
+        self.buffer = bytearray(PIECE)
 
 
 @implementer(IDowngrading, IRemembering)
@@ -142,8 +145,7 @@ class Snapshot:
         """A letter as it is to be sent."""
         number = self._places.numbers[index]
         if self._plain and number in self._places.plain:
-            alone = self._room.readers.defer(read_plain, self._maildrop, number)
-            return alone.addCallback(self._take_plain)
+            return self._room.readers.defer(read_plain, self._room, self._maildrop, number)
         if self._ahead is not None:
             letter = self._ahead.pop(number, None)
             if letter is not None:
@@ -151,8 +153,7 @@ class Snapshot:
         self._ahead = None
         last = self._last_ahead(index)
         if last == index:
-            alone = self._room.readers.defer(read_one, self._maildrop, number)
-            return alone.addCallback(self._take_one)
+            return self._room.readers.defer(read_alone, self._room, self._maildrop, number)
         numbers = self._places.numbers[index : last + 1]
         sizes = self._places.sizes[index : last + 1]  # as the rows have them
         reading = self._room.readers.defer(read_ahead, self._maildrop, numbers, sizes)
@@ -176,12 +177,6 @@ class Snapshot:
         if letter is None:
             raise LetterGone("it has left the maildrop meanwhile")
         return letter
-
-    def _take_one(self, letter: bytes | Parcelled) -> bytes | IPieces:
-        return letter if isinstance(letter, bytes) else Pieces(self._room, letter)
-
-    def _take_plain(self, letter: bytes | Parcelled) -> bytes | IPieces:
-        return letter if isinstance(letter, bytes) else PlainPieces(self._room, letter)
 
     def let_go(self, indexes: Sequence[int]) -> Deferred[None]:
         """Delete these letters from this view, in one synced transaction."""
@@ -277,10 +272,24 @@ def read_one(db: apsw.Connection, maildrop: int, number: int) -> bytes | Parcell
     return letter if body is None else letter.postmark + body + letter.end
 
 
-def read_plain(db: apsw.Connection, maildrop: int, number: int) -> bytes | Parcelled:
+def read_alone(db: apsw.Connection, room: Room, maildrop: int, number: int) -> bytes | IPieces:
+    """One letter; a parcel's first piece is read with it."""
+    letter = read_one(db, maildrop, number)
+    if isinstance(letter, bytes):
+        return letter
+    pieces = Pieces(room, letter)
+    pieces.begin()
+    return pieces
+
+
+def read_plain(db: apsw.Connection, room: Room, maildrop: int, number: int) -> bytes | IPieces:
     """One letter for a peer without UTF8; a parcel is downgraded while it is read."""
     letter, body = _read(db, maildrop, number)
-    return letter if body is None else downgraded(letter.postmark) + downgraded(body + letter.end)
+    if body is not None:
+        return downgraded(letter.postmark) + downgraded(body + letter.end)
+    pieces = PlainPieces(room, letter)
+    pieces.begin()
+    return pieces
 
 
 def _read(db: apsw.Connection, maildrop: int, number: int) -> tuple[Parcelled, bytes | None]:

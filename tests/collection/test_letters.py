@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from mailpost.outcome import LetterGone, TemporaryFailure
 from tests.memory import BUFFER, pass_time
 
-from .office import LETTERS, Office, Pieces
+from .office import LETTERS, Office, Pieces, PiecesAtOnce
 
 if TYPE_CHECKING:
     from tests.logbook import Logbook
@@ -30,6 +30,7 @@ class BrokenError(Exception):
         lambda letter: letter,
         succeed,
         Pieces,
+        PiecesAtOnce,
         lambda letter: Pieces(*[letter[n : n + 1] for n in range(len(letter))]),
         lambda letter: succeed(Pieces(letter[:5], letter[5:])),
     ],
@@ -98,11 +99,14 @@ def test_pop3_26_a_letter_that_cannot_be_read(
 
 
 @pytest.mark.parametrize("kind", [TemporaryFailure, BrokenError])
-def test_a_letter_that_breaks_off(kind: type[Exception], log: Logbook) -> None:
+@pytest.mark.parametrize("reading", [Pieces, PiecesAtOnce])
+def test_a_letter_that_breaks_off(
+    kind: type[Exception], reading: type[Pieces], log: Logbook
+) -> None:
     """A letter that cannot be read to its end is never ended with a dot: the session ends instead."""
     office = Office()
     peer = office.peer()
-    pieces = Pieces(LETTERS[0][:9], kind("bad sector"))
+    pieces = reading(LETTERS[0][:9], kind("bad sector"))
     office.snapshot.answers[0] = pieces
     heard = peer.ask(b"RETR 1\r\nNOOP\r\n")
     assert b"\r\n.\r\n" not in heard

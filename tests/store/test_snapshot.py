@@ -1,5 +1,6 @@
 """An open maildrop."""
 
+import errno
 import os
 import sys
 import time
@@ -12,7 +13,7 @@ from mailpost.interfaces import IMaildrop, IPieces, ISnapshot
 from mailpost.outcome import MaildropInUse, TemporaryFailure
 from mailpost.store.delivery import ROW
 from mailpost.store.maildrops import AT_ONCE
-from mailpost.store.pieces import PIECE
+from mailpost.store.pieces import IN_A_ROW, PIECE
 from mailpost.store.snapshot import AHEAD, LETTERS
 from mailpost.store.views import LetGo
 
@@ -182,9 +183,63 @@ def test_parcel_that_is_missing(office, alice):
     office.deliver(b"x" * (ROW + 1), alice)
     for path in office.path.with_name("mail.db.parcels").iterdir():
         path.unlink()
-    pieces = now(office.open(alice).fetch(0))
     with pytest.raises(TemporaryFailure, match="cannot be read"):
+        now(office.open(alice).fetch(0))
+
+
+def test_parcel_that_has_become_shorter(office, alice):
+    """A parcel that ends before its end is a temporary failure, not a shorter letter."""
+    office.deliver(b"x" * (3 * PIECE), alice)
+    pieces = now(office.open(alice).fetch(0))
+    (path,) = office.path.with_name("mail.db.parcels").iterdir()
+    os.truncate(path, PIECE)
+    assert len(now(pieces.read())) == PIECE + len(POSTMARK)
+    with pytest.raises(TemporaryFailure, match="shorter"):
         now(pieces.read())
+
+
+def test_a_parcel_in_memory_takes_few_hops(office, alice):
+    """What the system has in memory is read without a hop, but only a few pieces in a row."""
+    octets = os.urandom((2 * IN_A_ROW + 3) * PIECE)
+    office.deliver(octets, alice)
+    snapshot = office.open(alice)
+    hops = office.hops
+    pieces = now(snapshot.fetch(0))
+    assert b"".join(iter(lambda: now(pieces.read()), b"")) == POSTMARK + octets + b"\r\n"
+    # The first of each row is read in a thread: one, and IN_A_ROW without, twice; then the last.
+    assert office.hops - hops == 3
+    pieces.close()
+
+
+@pytest.mark.parametrize(
+    "error", [BlockingIOError(errno.EAGAIN, "not there"), OSError(errno.EOPNOTSUPP, "never")]
+)
+def test_a_parcel_on_the_disk_is_read_in_a_thread(office, alice, error, monkeypatch):
+    """Nobody waits for the disk in the reactor's thread, nor for a file system that cannot tell."""
+    octets = os.urandom(3 * PIECE)
+    office.deliver(octets, alice)
+    snapshot = office.open(alice)
+    hops = office.hops
+    monkeypatch.setattr(os, "preadv", Mock(side_effect=error))
+    pieces = now(snapshot.fetch(0))
+    assert b"".join(iter(lambda: now(pieces.read()), b"")) == POSTMARK + octets + b"\r\n"
+    assert office.hops - hops == 3
+    pieces.close()
+
+
+def test_a_parcel_partly_in_memory(office, alice, monkeypatch):
+    """Where less comes than was asked for, the rest is read next."""
+    octets = os.urandom(PIECE + 100_000)
+    office.deliver(octets, alice)
+
+    def some(file, buffers, place, flags):
+        return real(file, [memoryview(buffers[0])[:4096]], place, flags)
+
+    real = os.preadv
+    monkeypatch.setattr(os, "preadv", some)
+    pieces = now(office.open(alice).fetch(0))
+    assert b"".join(iter(lambda: now(pieces.read()), b"")) == POSTMARK + octets + b"\r\n"
+    pieces.close()
 
 
 def test_letters_taken_from_under_a_session(office, many):
