@@ -9,15 +9,12 @@ from __future__ import annotations
 import ctypes
 import sys
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.python.threadpool import ThreadPool
 
 from mailpost.accounts.portal import make_portal
 from mailpost.accounts.tokens import make_checker
@@ -31,11 +28,12 @@ from mailpost.limits import ConnectionLimits, connection_rates
 from mailpost.sorting.local import LocalSorter
 from mailpost.status import report
 from mailpost.store import DAY, Domains, Policy, Store, open_store
+from mailpost.threads import Threads
 from mailpost.tls import CertificateFiles, ServerTLS
 from mailpost.wire.smtp import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from twisted.cred.checkers import ICredentialsChecker
     from twisted.cred.portal import Portal
@@ -88,7 +86,7 @@ class PostOffice(Service):
         self._checkers = checkers
         self._transcripts = transcripts
         self._listeners = listeners
-        self._threads = ThreadPool(1, _THREADS, "mailpost")
+        self._threads: Threads | None = None
         self._store: Store | None = None
         self._tls: ServerTLS | None = None
         self._control: Control | None = None
@@ -123,13 +121,12 @@ class PostOffice(Service):
         config, reactor = self._config, self._reactor
         sys.setswitchinterval(SWITCH_SECONDS)
         _give_memory_back()
-        self._threads.start()
-        in_thread: Callable[..., Deferred[Any]] = partial(deferToThreadPool, reactor, self._threads)
+        self._threads = threads = Threads(reactor.callFromThread, _THREADS, "mailpost")
         self._store = store = open_store(
             config.office.database,
             clock=reactor,
             call_in_reactor=reactor.callFromThread,
-            defer_to_thread=in_thread,
+            defer_to_thread=threads.defer,
             policy=Policy(
                 reserve=config.office.disk_reserve,
                 lapse=config.office.device_lapse * DAY,
@@ -145,7 +142,7 @@ class PostOffice(Service):
         portal = self._portal or make_portal(
             store,
             config.office,
-            in_thread,
+            threads.defer,
             self._checkers,
             self._token_checker(domains),
             domains,
@@ -284,7 +281,7 @@ class PostOffice(Service):
         if self._store is not None:
             self._store.close()
             self._store = None
-        if self._threads.started:
+        if self._threads is not None:
             self._threads.stop()
         _log.info("closed")
 

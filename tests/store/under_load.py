@@ -78,7 +78,7 @@ class Load:
             if not isinstance(letter, bytes):
                 pieces = letter
                 letter = b""
-                while piece := pieces.read().result:
+                while piece := getattr(read := pieces.read(), "result", read):
                     letter += piece
                 pieces.close()
             self.told.read(session, uidls[index], letter)
