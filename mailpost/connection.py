@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from typing import Protocol as Structural
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mailpost.encrypted import Encrypted
 from mailpost.limits import MAX_BUFFERED, IdleWatch
 from mailpost.outlet import Outlet, outlet_for
 from mailpost.proxied import proxy_header
@@ -25,6 +25,8 @@ from mailpost.wire.session import Event, OutputWaiting, SessionEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+    from twisted.internet.interfaces import IReactorTime
 
     from mailpost.guard import Guard
     from mailpost.tls.security import Security
@@ -121,11 +123,10 @@ class Connection(Protocol):
         """Admit the peer and greet it, or say that there are too many."""
         transport = self.transport
         assert transport is not None
-        if ITCPTransport.providedBy(transport):
-            transport.setTcpNoDelay(True)  # replies are small and awaited
-        self._outlet = outlet_for(transport, self._outlet_drained)
-        if self.factory.security.context is not None:
-            self.session.bindings = partial(channel_bindings, transport)
+        if isinstance(transport, Encrypted):
+            self._speak_through(transport)
+        else:
+            self._outlet = outlet_for(transport, self._outlet_drained)
         header = proxy_header(transport)
         if header is not None and header.tls is not None:
             self.session.tls = True  # with a balancer that is trusted, and ends it
@@ -182,13 +183,20 @@ class Connection(Protocol):
 
     def begin_tls(self) -> None:
         """What follows is encrypted. The session has said so, in the clear, as its last word."""
-        context = self.factory.security.context
-        assert context is not None
+        tls = self.factory.security.tls
+        assert tls is not None
         assert self._outlet is not None
         self.flush()
         self._outlet.detach()
-        self.transport.startTLS(context)  # type: ignore[union-attr]
-        self._outlet = outlet_for(self.transport, self._outlet_drained)  # type: ignore[arg-type]
+        encrypted = Encrypted(tls, self)
+        self.transport.protocol = encrypted  # type: ignore[union-attr]  # every stream has one
+        encrypted.begin(self.transport)
+        self.transport = encrypted
+        self._speak_through(encrypted)
+
+    def _speak_through(self, encrypted: Encrypted) -> None:
+        self._outlet = encrypted.outlet(self._outlet_drained)
+        self.session.bindings = partial(channel_bindings, encrypted)
 
     def go_on(self) -> None:
         """A question was answered later than asked: take the next event."""

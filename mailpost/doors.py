@@ -15,6 +15,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 
 from mailpost import endpoint
+from mailpost.encrypted import EncryptedFactory
 from mailpost.listening import adopt, from_systemd, listen_at_file
 from mailpost.proxied import ProxiedFactory
 from mailpost.tls.security import Security
@@ -90,7 +91,7 @@ class Door(Factory):
         room.security = Security(tls, listen.tls == "implicit", listen.cleartext)
         way_in: IProtocolFactory = room
         if tls is not None and listen.tls == "implicit":
-            way_in = tls.wrap(room)
+            way_in = EncryptedFactory(tls, room)
         if listen.proxy:
             way_in = ProxiedFactory(way_in, listen.proxy, clock)
         self.room, self._way_in = room, way_in

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from twisted.internet.interfaces import IPullProducer, IPushProducer, ITransport
+from twisted.internet.interfaces import (
+    IPullProducer,
+    IPushProducer,
+    ITCPTransport,
+    ITransport,
+)
 from twisted.internet.tcp import Connection as SocketConnection
 from zope.interface import implementer
-
-from mailpost.tls.session import tls_connection
 
 if TYPE_CHECKING:
     import socket
@@ -50,7 +53,9 @@ def outlet_for(transport: ITransport, drained: Callable[[], None]) -> Outlet:
 
     :param drained: called each time an outlet that was :attr:`~Outlet.full` is so no longer.
     """
-    if isinstance(transport, SocketConnection) and not transport.TLS:
+    if ITCPTransport.providedBy(transport):
+        transport.setTcpNoDelay(True)  # replies are small and awaited
+    if isinstance(transport, SocketConnection):
         return SocketOutlet(transport, drained)
     return TransportOutlet(transport, drained)
 
@@ -150,7 +155,7 @@ class TransportOutlet:
 
 def _close(transport: ITransport, *, orderly: bool) -> None:
     half = getattr(transport, "loseWriteConnection", None)
-    if orderly or half is None or tls_connection(transport) is not None:  # TLS knows no half
+    if orderly or half is None:
         transport.loseConnection()
     else:
         # The peer may be sending still: closing now would reset the connection, and our last words

@@ -3,7 +3,7 @@
 Between a listening port and a room's factory, where the listener says so. The header comes before
 everything else, before TLS too (:mod:`mailpost.wire.proxy` reads it), so the order is::
 
-    port -> ProxiedFactory -> ServerTLS.wrap(...) -> the room's factory
+    port -> ProxiedFactory -> EncryptedFactory -> the room's factory
 
 Only networks named in the configuration are believed, and from those the header is never optional:
 a receiver that guesses can be lied to (PROXY protocol §5). Once it is read, the transport is handed to

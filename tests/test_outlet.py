@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ class Socket:
         self.calls = 0
         self.error: OSError | None = None
         self.shut: list[int] = []
+        self.options: list[tuple[int, int, int]] = []
 
     def send(self, octets: Any) -> int:
         self.calls += 1
@@ -40,6 +42,9 @@ class Socket:
 
     def setblocking(self, flag: object) -> None:
         """As sockets have it."""
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        self.options.append((level, option, value))
 
     def shutdown(self, how: int) -> None:
         self.shut.append(how)
@@ -72,10 +77,8 @@ def test_which_outlet() -> None:
     """A plain TCP connection has a socket to send on; anything else does not."""
     assert isinstance(Socketed().outlet, SocketOutlet)
     assert isinstance(outlet_for(StringTransport(), lambda: None), TransportOutlet)
-    encrypted = SocketConnection(Socket(), Line(Clock()), MemoryReactor())
-    encrypted.TLS = True
-    assert isinstance(outlet_for(encrypted, lambda: None), TransportOutlet)
     assert verifyObject(IPullProducer, Socketed().outlet)
+    assert Socketed().socket.options == [(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)]
 
 
 def test_sent_at_once() -> None:

@@ -18,6 +18,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.test.iosim import connect, makeFakeClient, makeFakeServer
 from zope.interface import implementer
 
+from mailpost.encrypted import EncryptedFactory
 from mailpost.outlet import SocketOutlet, outlet_for
 from mailpost.proxied import HEADER_SECONDS, ProxiedFactory, proxy_header
 from mailpost.rates import COMPLAINT_SECONDS
@@ -276,6 +277,9 @@ class Socket:
     def setblocking(self, flag):
         """Nothing to do."""
 
+    def setsockopt(self, *option):
+        """Nothing to do."""
+
 
 def test_the_fast_path_is_kept(factory):
     """A socket's transport is handed on as it is, so that the outlet takes the socket itself."""
@@ -304,7 +308,7 @@ class AnyClient:
 def test_the_header_comes_before_tls(rooms, clock, tmp_path):
     """In the clear; the handshake follows, and the room sees client and TLS both."""
     tls = ServerTLS([CertificateFiles(*make_self_signed(tmp_path, ["a.example"]))], clock)
-    factory = ProxiedFactory(tls.wrap(rooms), [ip_network("10.0.0.0/24")], clock)
+    factory = ProxiedFactory(EncryptedFactory(tls, rooms), [ip_network("10.0.0.0/24")], clock)
 
     class Client(Protocol):
         heard = b""

@@ -13,11 +13,10 @@ from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.task import Clock
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from zope.interface import directlyProvides, implementer
+from zope.interface import implementer
 
+from mailpost.encrypted import EncryptedFactory
 from mailpost.envelope import Destination
 from mailpost.intake.listeners import LMTPFactory, SMTPFactory, SubmissionFactory
 from mailpost.interfaces import ISender
@@ -30,13 +29,11 @@ from mailpost.wire.sasl import encode_base64
 from mailpost.wire.smtp import Settings
 from tests.collection.office import Office as CollectionOffice
 from tests.intake.office import ENVELOPE, HELLO, Delivery, Sorter, codes
-from tests.memory import Line, Peer, address
+from tests.memory import Peer
 from tests.tls.pki import pyopenssl_client, write_pair
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from twisted.internet.protocol import Factory
 
     from mailpost.tls import CertificateFiles
     from tests.logbook import Logbook
@@ -49,87 +46,10 @@ LOGIN = b"AUTH PLAIN %b\r\n" % PLAIN
 LETTER = b"Subject: hello\r\n\r\nHello.\r\n"
 
 
-# A line that can be encrypted, as Twisted's own connections can ------------------------------------
-
-
-class Raw:
-    """What TLS writes to: the line itself."""
-
-    disconnecting = False
-
-    def __init__(self, line: TLSLine) -> None:
-        self._line = line
-
-    def write(self, data: bytes) -> None:
-        Line.write(self._line, data)
-
-    def writeSequence(self, data: Any) -> None:
-        Line.write(self._line, b"".join(data))
-
-    def loseConnection(self) -> None:
-        Line.loseConnection(self._line)
-
-    def abortConnection(self) -> None:
-        Line.abortConnection(self._line)
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:  # noqa: FBT001
-        Line.registerProducer(self._line, producer, streaming)
-
-    def unregisterProducer(self) -> None:
-        Line.unregisterProducer(self._line)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._line, name)
-
-
-class TLSLine(Line):
-    """A line whose office may begin TLS, as :mod:`twisted.internet._newtls` does it."""
-
-    TLS = False
-
-    def startTLS(self, context: Any, normal: bool = True) -> None:  # noqa: FBT001, FBT002
-        assert normal
-        assert not self.TLS
-        assert self.producer is None
-        factory = TLSMemoryBIOFactory(context, False, None, self.clock)
-        protocol = factory.protocol(factory, self.protocol, False)
-        self.protocol = protocol
-        self.getHandle = protocol.getHandle
-        directlyProvides(self, ISSLTransport)
-        self.TLS = True
-        protocol.makeConnection(Raw(self))
-
-    def write(self, data: bytes) -> None:
-        self.protocol.write(data) if self.TLS else super().write(data)
-
-    def loseConnection(self) -> None:
-        self.protocol.loseConnection() if self.TLS else super().loseConnection()
-
-    def loseWriteConnection(self) -> None:
-        assert not self.TLS
-        super().loseWriteConnection()
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:  # noqa: FBT001
-        if self.TLS:
-            self.protocol.registerProducer(producer, streaming)
-        else:
-            super().registerProducer(producer, streaming)
-
-    def unregisterProducer(self) -> None:
-        if self.protocol is not None:
-            self.protocol.unregisterProducer() if self.TLS else super().unregisterProducer()
-
-
 class TLSPeer(Peer):
     """A peer that can speak TLS."""
 
-    def __init__(self, factory: Factory, clock: Clock, host: str = "192.0.2.1") -> None:
-        self.clock = clock
-        self.line = TLSLine(clock)
-        self.tls: SSL.Connection | None = None
-        self.protocol = factory.buildProtocol(address(host))
-        self.line.protocol = self.protocol
-        self.protocol.makeConnection(self.line)
+    tls: SSL.Connection | None = None
 
     def shake_hands(self) -> None:
         """Begin TLS."""
@@ -160,6 +80,7 @@ class TLSPeer(Peer):
         except SSL.ZeroReturnError:  # the office has closed: so does the peer
             self.tls.shutdown()
             self._exchange()
+            self.leave(cleanly=True)
         return octets
 
     def _exchange(self) -> None:
@@ -361,7 +282,7 @@ def test_implicit_tls(files: CertificateFiles) -> None:
     office = Office()
     tls = ServerTLS([files], office.clock)
     office.factory.security = Security(tls, implicit=True, cleartext=False)
-    peer = TLSPeer(tls.wrap(office.factory), office.clock)
+    peer = TLSPeer(EncryptedFactory(tls, office.factory), office.clock)
     peer.shake_hands()
     heard = peer.heard() + peer.ask(HELLO)
     assert heard.startswith(b"220 post.example.org ")

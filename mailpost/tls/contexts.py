@@ -58,9 +58,10 @@ class Contexts:
         self._first.set_tlsext_servername_callback(self._choose)
 
     def connection(self) -> SSL.Connection:
-        """A new connection."""
+        """A new connection, on memory, that waits for the peer's first word."""
         connection = _Connection(self._first)
         connection.contexts = self
+        connection.set_accept_state()
         return connection
 
     def _choose(self, connection: SSL.Connection) -> None:

@@ -14,8 +14,7 @@ from mailpost.wire.login import Access
 from mailpost.wire.sasl import TokenTerms
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
-
+    from mailpost.tls.server import ServerTLS
     from mailpost.wire.sasl import Checks
 
 
@@ -23,12 +22,12 @@ if TYPE_CHECKING:
 class Security:
     """What of TLS a listener offers, and what it allows without.
 
-    :ivar context: makes the server's side of TLS; None: there is no TLS.
+    :ivar tls: the server's side of TLS; None: there is none.
     :ivar implicit: it is spoken from the first octet (RFC 8314); if not, on request.
     :ivar cleartext: a password may be said without it, wherever the peer is; on this machine it always may.
     """
 
-    context: IOpenSSLServerConnectionCreator | None = None
+    tls: ServerTLS | None = None
     implicit: bool = False
     cleartext: bool = True
 
@@ -39,7 +38,7 @@ class Security:
         :param tokens: what a client is told whose token was refused.
         """
         return Access(
-            can_tls=self.context is not None and not self.implicit,
+            can_tls=self.tls is not None and not self.implicit,
             tls=self.implicit,
             cleartext=self.cleartext or is_loopback(peer),
             checks=checks,

@@ -7,26 +7,21 @@ finish the handshake, which Twisted does not.
 
 from __future__ import annotations
 
-import weakref
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
-from zope.interface import implementer
 
 from mailpost.limits import IdleWatch
 from mailpost.tls.certificates import CertificateFiles, Description, KeyPair, TLSError, read_pair
 from mailpost.tls.contexts import Contexts, make_context
-from mailpost.tls.session import tls_connection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from twisted.internet.interfaces import IProtocolFactory, IReactorTime
+    from twisted.internet.interfaces import IReactorTime
 
 _log = Logger(namespace="mailpost.tls")
 
@@ -40,9 +35,18 @@ TICKET_KEY_SECONDS = 12 * 3600.0
 """How old the keys of session tickets become: who steals one reads no older TLS 1.2 session."""
 
 
-@implementer(IOpenSSLServerConnectionCreator)
+class Handshake(Protocol):
+    """A connection whose handshake has begun."""
+
+    def getPeer(self) -> object:
+        """Whose it is."""
+
+    def abortConnection(self) -> None:
+        """Cut it off."""
+
+
 class ServerTLS:
-    """What ``startTLS`` takes, and what makes a listener speak TLS from the first octet.
+    """What every connection that speaks TLS asks for OpenSSL's side of it.
 
     Of several certificates the client's server name chooses; the first is for those who name none, or one
     that nobody here has. An ECDSA and an RSA certificate for the same name serve it together.
@@ -50,6 +54,7 @@ class ServerTLS:
     :param certificates: one or more.
     :param clock: for the patience, and for looking at the files.
     :param handshake_seconds: how long a peer may take for the handshake; past that it is cut off.
+    :ivar handshakes: those that are under way.
     :raises TLSError: one of them cannot be used.
     """
 
@@ -65,30 +70,22 @@ class ServerTLS:
         self._sources = [_Source(files) for files in certificates]
         self._contexts = self._make_contexts()
         self._next_look = clock.seconds() + LOOK_SECONDS
-        # By weak references, so that a connection that has gone is not kept for the rest of its time.
-        self._handshakes: IdleWatch[weakref.ref[TLSMemoryBIOProtocol]] = IdleWatch(
-            clock, handshake_seconds, _give_up
-        )
+        self.handshakes: IdleWatch[Handshake] = IdleWatch(clock, handshake_seconds, _give_up)
 
     @property
     def certificates(self) -> tuple[Description, ...]:
         """The certificates in use, in their order."""
         return tuple(source.pair.description for source in self._sources)
 
-    def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """A connection that is about to shake hands; Twisted calls this for each."""
+    def connection(self) -> SSL.Connection:
+        """OpenSSL's side of a connection that is about to shake hands."""
         now = self._clock.seconds()
         if now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
             self._look()
             if now >= self._contexts.made + TICKET_KEY_SECONDS:
                 self._renew()
-        self._handshakes.touch(weakref.ref(protocol))
         return self._contexts.connection()
-
-    def wrap(self, factory: IProtocolFactory) -> TLSMemoryBIOFactory:
-        """A factory whose connections speak TLS from the first octet (RFC 8314 §3)."""
-        return TLSMemoryBIOFactory(self, False, factory, self._clock)
 
     def reload(self) -> tuple[str, ...]:
         """Read every file again, changed or not: the administrator asked for it.
@@ -130,15 +127,10 @@ class ServerTLS:
         return Contexts([source.pair for source in self._sources], self._clock.seconds())
 
 
-def _give_up(handshake: weakref.ref[TLSMemoryBIOProtocol]) -> None:
+def _give_up(handshake: Handshake) -> None:
     """Time is up: a peer that has not finished its handshake is cut off."""
-    protocol = handshake()
-    if protocol is None or not protocol.connected:
-        return
-    connection = tls_connection(protocol)
-    if connection is not None and connection.get_peer_finished() is None:
-        _log.debug("TLS: {peer} did not finish its handshake", peer=protocol.getPeer())
-        protocol.abortConnection()
+    _log.debug("TLS: {peer} did not finish its handshake", peer=handshake.getPeer())
+    handshake.abortConnection()
 
 
 class _Source:

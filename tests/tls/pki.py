@@ -88,16 +88,9 @@ def write_pair(folder: Path, stem: str, kind: str, *names: str, number=0, **rest
     return files
 
 
-class Peer:
-    """Somebody whom Twisted asks a connection for."""
-
-    connected = True
-
-
 def accept(server: ServerTLS) -> SSL.Connection:
-    connection = server.serverConnectionForTLS(Peer())
-    connection.set_accept_state()
-    return connection
+    """The server's side of a connection."""
+    return server.connection()
 
 
 @dataclass

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import gc
 import ssl
-import weakref
-from contextlib import suppress
 
 import pytest
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
-from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.logger import LogLevel, capturedLogs
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from zope.interface.verify import verifyObject
 
 from mailpost.tls import CertificateFiles, ServerTLS, TLSError
-from mailpost.tls.server import HANDSHAKE_SECONDS, LOOK_SECONDS, TICKET_KEY_SECONDS
+from mailpost.tls.server import LOOK_SECONDS, TICKET_KEY_SECONDS
 
 from .pki import (
     Client,
@@ -55,9 +48,8 @@ def shown(server, hostname=None, context=None):
     return Client(context or client_context(), hostname).shake(accept(server))
 
 
-def test_interface(server):
-    """What Twisted's startTLS and TLSMemoryBIOFactory take."""
-    assert verifyObject(IOpenSSLServerConnectionCreator, server)
+def test_what_is_shown(server):
+    """The certificates in use."""
     assert [one.names for one in server.certificates] == [("a.example",)]
 
 
@@ -378,84 +370,3 @@ def test_no_room_for_a_temporary_file(files, server, clock, monkeypatch):
     with capturedLogs() as logs:
         assert shown(server).name == "a.example"
     assert [log["log_level"] for log in logs] == [LogLevel.error]
-
-
-# Patience -----------------------------------------------------------------------------------------
-
-
-class Transport(StringTransportWithDisconnection):
-    def abortConnection(self):
-        self.aborted = True
-        self.loseConnection()
-
-
-def connect(server, clock):
-    """A peer at a listener with implicit TLS."""
-    factory = server.wrap(Factory.forProtocol(Protocol))
-    assert isinstance(factory, TLSMemoryBIOFactory)
-    protocol = factory.buildProtocol(None)
-    transport = Transport()
-    transport.aborted = False
-    transport.protocol = protocol
-    protocol.makeConnection(transport)
-    return protocol, transport
-
-
-def test_a_hello_that_never_comes(server, clock):
-    """The peer is cut off when its time is up, not before."""
-    _protocol, transport = connect(server, clock)
-    clock.pump([1] * int(HANDSHAKE_SECONDS - 1))
-    assert transport.connected
-    clock.pump([1, 1])
-    assert transport.aborted
-    assert not transport.connected
-
-
-def test_a_hello_that_trickles(server, clock):
-    """An octet a second does not prolong the time."""
-    protocol, transport = connect(server, clock)
-    client = pyopenssl_client()
-    with pytest.raises(SSL.WantReadError):
-        client.do_handshake()
-    hello = client.bio_read(65536)
-    for octet in hello[: int(HANDSHAKE_SECONDS) + 1]:
-        if transport.connected:
-            protocol.dataReceived(bytes([octet]))
-        clock.advance(1)
-    assert transport.aborted
-
-
-def test_who_has_shaken_hands_stays(server, clock):
-    """The rest of the patience is the room's."""
-    protocol, transport = connect(server, clock)
-    client = pyopenssl_client()
-    for _ in range(3):
-        with suppress(SSL.WantReadError):
-            client.do_handshake()
-        with suppress(SSL.WantReadError):
-            protocol.dataReceived(client.bio_read(65536))
-        if octets := transport.value():
-            client.bio_write(octets)
-            transport.clear()
-    clock.pump([1] * int(HANDSHAKE_SECONDS + 2))
-    assert transport.connected
-    assert not clock.getDelayedCalls()
-
-
-def test_who_has_gone_is_not_kept(server, clock):
-    """Neither the connection nor what belongs to it waits for the end of the patience."""
-    protocol, transport = connect(server, clock)
-    kept = weakref.ref(protocol)
-    transport.loseConnection()
-    del protocol, transport
-    gc.collect()
-    assert kept() is None
-    clock.pump([1] * int(HANDSHAKE_SECONDS + 2))
-
-
-def test_who_is_gone_is_not_cut_off_again(server, clock):
-    """Though somebody may hold on to it."""
-    _protocol, transport = connect(server, clock)
-    transport.loseConnection()
-    clock.pump([1] * int(HANDSHAKE_SECONDS + 2))
-    assert not transport.aborted

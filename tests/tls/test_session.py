@@ -6,13 +6,8 @@ import ssl
 
 import pytest
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.test.iosim import connect, makeFakeClient, makeFakeServer
-from zope.interface import implementer
 
 from mailpost.tls import ServerTLS, channel_bindings, protocol_and_cipher
 from mailpost.tls.session import tls_connection
@@ -101,42 +96,3 @@ def test_without_tls():
         assert tls_connection(transport) is None
         assert channel_bindings(transport) == {}
         assert protocol_and_cipher(transport) is None
-
-
-@implementer(IOpenSSLClientConnectionCreator)
-class AnyClient:
-    def clientConnectionForTLS(self, protocol):
-        return SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD))
-
-
-class Echo(Protocol):
-    def dataReceived(self, data):
-        self.transport.write(data)
-
-
-class Hearer(Protocol):
-    heard = b""
-
-    def dataReceived(self, data):
-        self.heard += data
-
-
-def test_through_twisted(server):
-    """The protocol behind implicit TLS asks its own transport."""
-    clock = Clock()
-    inside = Echo()
-    wrapped = server.wrap(Factory.forProtocol(lambda: inside))
-    wrapped._clock = clock
-    outer = wrapped.buildProtocol(None)
-    client = Hearer()
-    near = TLSMemoryBIOFactory(
-        AnyClient(), True, Factory.forProtocol(lambda: client), clock
-    ).buildProtocol(None)
-    pump = connect(outer, makeFakeServer(outer), near, makeFakeClient(near))
-    client.transport.write(b"hello")
-    for _ in range(4):
-        clock.advance(0)
-        pump.flush()
-    assert client.heard == b"hello"
-    theirs = tls_connection(client.transport)
-    assert channel_bindings(inside.transport) == {"tls-exporter": export(theirs)}
