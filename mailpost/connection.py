@@ -303,14 +303,14 @@ class Connection(Protocol):
 
     def end(self, end: SessionEnded) -> None:
         """Send the last words and close; a peer that does not go is cut off."""
-        self.flush()
+        last = self.session.take_output()
         if self._outlet is not None:
             if self._paused:
                 self._paused = False
                 self.transport.resumeProducing()  # type: ignore[union-attr]
             self.factory.idle.forget(self)
             self.factory.closing.touch(self)
-            self._outlet.close(orderly=end.orderly)
+            self._outlet.close(last, orderly=end.orderly)
 
     def shut_down(self) -> None:
         """The office closes: end now, or as soon as the question at hand is answered."""

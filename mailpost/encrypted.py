@@ -49,7 +49,7 @@ class Encrypted(Protocol):
         self._inner = inner
         self._drained: Callable[[], None] = _nobody_waits
         self._unsaid: list[bytes] = []  # said before the handshake was over
-        self._last_words: bool | None = None  # closing, orderly or not, as soon as it is over
+        self._closing: bool | None = None  # orderly or not, as soon as it is over
         self._ended = False  # nothing more is taken, nothing more is said
         self._paused = False  # by the connection
         self._choked = False  # the peer has us answer and does not take the answers
@@ -83,7 +83,7 @@ class Encrypted(Protocol):
         if said and not self._ended:
             self._inner.dataReceived(said)
         if stream.over and not self._ended:
-            self._end(orderly=True)
+            self._end(b"", orderly=True)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The transport has gone."""
@@ -136,7 +136,7 @@ class Encrypted(Protocol):
 
     def loseConnection(self) -> None:
         """As :meth:`close`, in order."""
-        self.close(orderly=True)
+        self.close(b"", orderly=True)
 
     def abortConnection(self) -> None:
         """Be gone, without close_notify: what was said may not have come whole."""
@@ -157,7 +157,7 @@ class Encrypted(Protocol):
 
     def send(self, octets: bytes) -> None:
         """Send, in order."""
-        if self._ended or self._last_words is not None:
+        if self._ended or self._closing is not None:
             return
         if self._stream.shaken:
             self._outlet.send(self._stream.send(octets))
@@ -168,18 +168,19 @@ class Encrypted(Protocol):
         """Tell nobody any more when there is room again."""
         self._drained = _nobody_waits
 
-    def close(self, *, orderly: bool) -> None:
+    def close(self, last: bytes, *, orderly: bool) -> None:
         """Close with close_notify; what was sent will still go out.
 
         Its answer is not waited for (RFC 8446 §6.1): whoever has read it has read everything.
         """
         self.detach()
-        if self._ended:
+        if self._ended or self._closing is not None:
             return
         if self._stream.shaken:
-            self._end(orderly=orderly)
-        elif self._unsaid:
-            self._last_words = orderly
+            self._end(last, orderly=orderly)
+        elif last or self._unsaid:
+            self._unsaid.append(last)
+            self._closing = orderly
         else:
             self.abortConnection()
 
@@ -192,13 +193,14 @@ class Encrypted(Protocol):
         """Hands are shaken: say what waited for it, along with what TLS has to say."""
         self._tls.handshakes.forget(self)
         unsaid, self._unsaid = b"".join(self._unsaid), []
+        if self._closing is not None:
+            self._end(unsaid, orderly=self._closing)
+            return
         if unsaid:
             self._outlet.send(self._stream.send(unsaid))
         else:
             self._answer()
-        if self._last_words is not None:
-            self._end(orderly=self._last_words)
-        elif not self._outlet.full:
+        if not self._outlet.full:
             self._drained()
 
     def _answer(self) -> None:
@@ -210,16 +212,14 @@ class Encrypted(Protocol):
                 self._choked = True
                 self.transport.pauseProducing()
 
-    def _end(self, *, orderly: bool) -> None:
+    def _end(self, last: bytes, *, orderly: bool) -> None:
         self._ended = True
+        octets = self._stream.send(last) if last else b""
         self._stream.close()
-        octets = self._stream.output()
-        if octets:
-            self._outlet.send(octets)
         if self._choked:  # what still comes is thrown away, and the peer's end is to be heard
             self._choked = False
             self.transport.resumeProducing()
-        self._outlet.close(orderly=orderly)
+        self._outlet.close(octets + self._stream.output(), orderly=orderly)
 
     def _outlet_drained(self) -> None:
         if self._choked:

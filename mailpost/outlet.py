@@ -38,9 +38,10 @@ class Outlet(Protocol):
     def detach(self) -> None:
         """Leave the transport alone: another outlet takes over, or the connection is being closed."""
 
-    def close(self, *, orderly: bool) -> None:
+    def close(self, last: bytes, *, orderly: bool) -> None:
         """Close the connection; what was sent will still go out.
 
+        :param last: what is to be sent before, perhaps ``b""``.
         :param orderly: if not, the peer may still be sending what nobody will read.
         """
 
@@ -104,8 +105,10 @@ class SocketOutlet:
             self.full = False
             self._transport.unregisterProducer()
 
-    def close(self, *, orderly: bool) -> None:
+    def close(self, last: bytes, *, orderly: bool) -> None:
         """Close the connection; what was sent will still go out."""
+        if last:
+            self.send(last)
         self.detach()
         _close(self._transport, orderly=orderly)
 
@@ -147,8 +150,10 @@ class TransportOutlet:
             self._attached = False
             self._transport.unregisterProducer()  # type: ignore[attr-defined]  # IConsumer as well
 
-    def close(self, *, orderly: bool) -> None:
+    def close(self, last: bytes, *, orderly: bool) -> None:
         """Close the connection; what was sent will still go out."""
+        if last:
+            self.send(last)
         self.detach()
         _close(self._transport, orderly=orderly)
 

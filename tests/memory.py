@@ -131,6 +131,7 @@ class Line:
     def lose(self, reason: Exception) -> None:
         """The connection is gone."""
         protocol, self.protocol = self.protocol, None
+        self.producer = None
         if protocol is not None:
             protocol.connectionLost(Failure(reason))
 

@@ -45,8 +45,8 @@ LINES = {
         "river/test_hostile.py::test_500_connections_that_drip",
     ],
     "a TLS hello that never comes": [
-        "tls/test_server.py::test_a_hello_that_never_comes",
-        "tls/test_server.py::test_a_hello_that_trickles",
+        "test_encrypted.py::test_a_hello_that_never_comes",
+        "test_encrypted.py::test_a_hello_that_trickles",
         "river/test_hostile.py::test_a_tls_hello_that_never_comes",
     ],
     "NUL, CR, 8-bit and escapes in arguments, and in the log": [

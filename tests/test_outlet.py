@@ -157,7 +157,7 @@ def test_closed_with_a_rest(orderly: bool) -> None:  # noqa: FBT001
     there = Socketed()
     there.socket.room = 3
     there.outlet.send(b"good bye")
-    there.outlet.close(orderly=orderly)
+    there.outlet.close(b"", orderly=orderly)
     assert there.socket.shut == []
     there.socket.room = 100
     ended = there.transport.doWrite()
