@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -53,6 +54,7 @@ def serve(verbose: bool) -> None:  # noqa: FBT001 - click's flag
     again; an office of several workers reads its whole configuration again, and refuses nobody meanwhile.
     """
     path, config = read_config()
+    _install_reactor()
     from twisted.internet import reactor  # noqa: PLC0415 - importing it installs it
 
     from mailpost.service import PostOffice  # noqa: PLC0415 - all of Twisted
@@ -84,6 +86,13 @@ def serve(verbose: bool) -> None:  # noqa: FBT001 - click's flag
     failure = _run(reactor, office)
     if failure is not None:
         raise _reason(failure) from None
+
+
+def _install_reactor() -> None:
+    with suppress(ImportError):  # no epoll on this system: Twisted knows what there is instead
+        from mailpost.reactor import install  # noqa: PLC0415 - all of Twisted
+
+        install()
 
 
 def _work(config: Config, listeners: Sequence[int], *, verbose: bool) -> NoReturn:
