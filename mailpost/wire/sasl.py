@@ -23,6 +23,7 @@ give up. Drive it so::
 from __future__ import annotations
 
 from enum import Flag, auto
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,7 @@ CLEARTEXT = frozenset((OAuthBearer.mechanism, XOAuth2.mechanism, Plain.mechanism
 _NO_BINDINGS: Mapping[str, bytes] = MappingProxyType({})
 
 
+@cache  # asked at every greeting, and there are few answers
 def offered(checks: Checks, *, tls: bool, binding: bool, cleartext: bool) -> tuple[str, ...]:
     """Tell which mechanisms a peer is offered just now, the strongest first.
 

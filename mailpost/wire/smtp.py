@@ -6,6 +6,7 @@ EHLO and what it announces, STARTTLS (RFC 3207), and the small commands. Everyth
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from mailpost.wire import reply
@@ -151,7 +152,7 @@ class SMTPServer(TransactionSession):
         self.state = State.READY
         self.helo = helo
         self.extended = bool(announced)
-        self._reply(Reply(250, "", f"{self._settings.hostname} at your service", *announced))
+        self._reply(_welcome(self._settings.hostname, *announced))
         return event
 
     def _tls(self, argument: str) -> Event | None:
@@ -203,6 +204,12 @@ class SMTPServer(TransactionSession):
         "EXPN": _expn,
         "HELP": _help,
     }
+
+
+@lru_cache(maxsize=32)  # one for each kind of peer: with TLS or without, logged in or not
+def _welcome(hostname: str, *announced: str) -> Reply:
+    """Render the answer to EHLO, or to HELO."""
+    return Reply(250, "", f"{hostname} at your service", *announced)
 
 
 def _is_bdat(line: bytes) -> bool:
