@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 BAR = 0.36  # of the distance between two rows
 INCHES_PER_ROW = 0.42
+ROOM_FOR_FIGURE = 1.7  # of the axis, from the end of a bar on
+DENSE = 300  # spanned by an axis on which 2 and 5 have a label, too
 
 
 def ratios(data: Data) -> Figure | None:
@@ -44,7 +46,9 @@ def ratios(data: Data) -> Figure | None:
         _ratio(axes, place - BAR / 2, row["better"], OURS, targets.get("ratio"))
         _ratio(axes, place + BAR / 2, row["cpu_better"], OURS_LIGHT, targets.get("cpu ratio"))
     axes.axvline(1, color=INK, linewidth=1.2)
-    _log(axes, [row[kind] for row in rows for kind in ("better", "cpu_better") if row[kind]], 1.9)
+    shown = [row[kind] for row in rows for kind in ("better", "cpu_better") if row[kind]]
+    shown += [target["bound"] for row in rows for target in row["targets"]]
+    _log(axes, [1.0, *shown], 1.5)
     _titles(axes, rows)
     axes.set_xlabel(
         "times better (logarithmic): more per second, or less time, memory, CPU", size=9
@@ -64,12 +68,20 @@ def _ratio(
         return
     axes.barh(place, reached - 1, BAR, left=1, color=colour)
     said = f"{figures(reached)}x"
+    end = max(reached, 1.0)
+    colour = INK
     if target is not None:
         bound = target["bound"]
         axes.plot([bound, bound], [place - BAR / 2, place + BAR / 2], color=SHORT, linewidth=2.5)
-        said += f"  {'met' if target['met'] else 'short of'} {bound:g}x"
-    colour = SHORT if target is not None and not target["met"] else INK
-    end = max(reached, 1, target["bound"] if target is not None else 0)
+        if target["met"]:
+            said += f"  (target {bound:g}x)"
+        else:
+            colour = SHORT
+            if bound / end > ROOM_FOR_FIGURE:
+                axes.text(bound * 1.03, place, f"{bound:g}x", va="center", size=8, color=SHORT)
+            else:  # the target's line would go through the figure
+                end = bound
+                said += f"  (target {bound:g}x)"
     axes.text(end * 1.03, place, said, va="center", size=8, color=colour)
 
 
@@ -129,15 +141,15 @@ def _both(
         return None
     drawn = figure(data, title, _height(rows))
     axes = drawn.add_subplot()
-    shown = []
+    shown = [amount for row in rows for name in data["systems"] if (amount := value(row, name))]
+    least = min(shown)
     for number, (system, colour) in enumerate(zip(data["systems"], (OURS, THEIRS), strict=False)):
         shift = (number - (len(data["systems"]) - 1) / 2) * BAR
         axes.barh([0], [0], color=colour, label=system)
         for place, row in enumerate(rows):
             if (amount := value(row, system)) is None:
-                axes.text(1, place + shift, " not measured", va="center", size=8, color=SHORT)
+                axes.text(least, place + shift, "not measured", va="center", size=8, color=SHORT)
                 continue
-            shown.append(amount)
             axes.barh(place + shift, amount, BAR, color=colour)
             axes.text(amount * 1.03, place + shift, figures(amount), va="center", size=8)
     _log(axes, shown, 1.5)
@@ -156,7 +168,7 @@ def latency(data: Data) -> Figure | None:
     if not found:
         return None
     (row,) = found
-    title = f"How long a sender waits for the 250: {row['title'].partition(' at ')[2]}"
+    title = f"How long a sender waits for the 250 at {row['title'].partition(' at ')[2]}"
     drawn = figure(data, title, 4.2)
     axes = drawn.add_subplot()
     systems = [name for name in data["systems"] if row["samples"].get(name)]
@@ -187,10 +199,9 @@ def _height(rows: Sequence[Row]) -> float:
 def _log(axes: Axes, values: Sequence[float], room: float) -> None:
     """Set the axis from below the least to above the greatest, with room for what is written there."""
     axes.set_xscale("log")
-    least, greatest = min([*values, 1.0]), max(values)
-    span = greatest / least
-    axes.set_xlim(least * 0.8, greatest * max(room, span**0.16))
-    logarithmic(axes.xaxis)
+    least, greatest = min(values), max(values)
+    axes.set_xlim(least * 0.7, greatest * max(room, (greatest / least) ** 0.16))
+    logarithmic(axes.xaxis, sparse=greatest / least > DENSE)
 
 
 def _titles(axes: Axes, rows: Sequence[Row]) -> None:
