@@ -126,16 +126,17 @@ default_process_limit = {limit}
 default_client_limit = {limit}
 service lmtp {{
   service_count = 0
+  client_limit = 10
   process_min_avail = 4
-  process_limit = 100
+  process_limit = 10
   unix_listener {folder}/lmtp {{
     mode = 0666
   }}
 }}
 service pop3-login {{
   service_count = 0
-  process_min_avail = 2
-  process_limit = 2
+  process_min_avail = 1
+  process_limit = 1
   client_limit = {limit}
   inet_listener pop3 {{
     port = {pop3_port}
@@ -147,8 +148,12 @@ service pop3-login {{
 }}
 service pop3 {{
   service_count = 0
-  process_min_avail = 10
+  client_limit = {limit}
+  process_min_avail = 2
   process_limit = {limit}
+}}
+protocol lmtp {{
+  mail_location = maildir:{folder}/mail/%n:INDEX=MEMORY
 }}
 protocol pop3 {{
   mail_max_userip_connections = 0

@@ -34,16 +34,21 @@ class Verdict(Enum):
     """What can be said of a quantity."""
 
     FLAT = "flat"
+    BOUNDED = "bounded"  # it may rise, for it stays below what it may be
     GROWS = "GROWS"
     UNSURE = "NOT SURE"  # too noisy, or too short
 
 
 @dataclass(frozen=True)
 class Limit:
-    """What a quantity may grow in half an hour: so much, or a share of its median if that is more."""
+    """What a quantity may grow in half an hour: so much, or a share of its median if that is more.
+
+    :ivar bound: what it may always be, however it came there.
+    """
 
     absolute: float
     share: float = 0.0
+    bound: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Trend:
     :ivar growth: in half an hour, by the line.
     :ivar error: the true growth is likely within so much of it.
     :ivar limit: what it may grow in half an hour.
+    :ivar within: whether it never was beyond what it may always be.
     """
 
     begin: float
@@ -61,12 +67,15 @@ class Trend:
     growth: float
     error: float
     limit: float
+    within: bool = False
 
     @property
     def verdict(self) -> Verdict:
         """What follows from growth, error and limit."""
         if self.growth + self.error < self.limit:
             return Verdict.FLAT
+        if self.within:
+            return Verdict.BOUNDED
         return Verdict.GROWS if self.growth - self.error > 0 else Verdict.UNSURE
 
 
@@ -95,6 +104,7 @@ def trend(times: Sequence[float], values: Sequence[float], limit: Limit) -> Tren
         growth=growth,
         error=error,
         limit=max(limit.absolute, limit.share * abs(median(values))),
+        within=max(values) <= limit.bound,
     )
 
 

@@ -108,7 +108,7 @@ def test_a_target_stands_where_it_is() -> None:
     lines = [list(line.get_xdata()) for line in axes.lines if len(line.get_xdata())]
     assert [5, 5] in lines
     assert [8, 8] in lines
-    assert [text.get_text() for text in axes.texts] == ["4x  short of 5x", "0.25x  short of 8x"]
+    assert [text.get_text() for text in axes.texts] == ["4x  (target 5x)", "8x", "0.25x"]
     assert axes.get_xscale() == "log"
 
 

@@ -76,6 +76,13 @@ def test_too_few_samples_are_no_trend() -> None:
         trend(TIMES[:13], resident()[:13], LIMIT)
 
 
+def test_what_may_rise_to_its_bound_is_bounded_and_not_beyond() -> None:
+    """A file that keeps its greatest size rises in steps, and has an end."""
+    rising = [8 * MEGABYTE + 4 * MEGABYTE * (at // 600) for at in TIMES]
+    assert trend(TIMES, rising, Limit(MEGABYTE, bound=20e6)).verdict is Verdict.BOUNDED
+    assert trend(TIMES, rising, Limit(MEGABYTE, bound=19e6)).verdict is Verdict.GROWS
+
+
 def test_a_share_counts_where_it_is_more() -> None:
     """Latency may grow by a part of what it is."""
     rising = [0.1 + 0.02 * at / HALF_AN_HOUR for at in TIMES]
