@@ -27,6 +27,9 @@ in the maildrop are counted after each run, and what fails is named with its rea
 ``growth``               letters and RCPT in a store that grows
 ``long_run``             half an hour at half load; ``watching`` looks at the office meanwhile
 ``trends``               whether a quantity is flat; ``long_report`` says it of all
+``hostile``              what the honest notice while others attack; ``hostile_report`` draws it
+``hostile.c``            the attackers
+``honest``               the honest
 ``systems``              what a system under test is; starting and stopping it
 ``mailpost_system``      mailpost, with ``mailpost_users``
 ``scale``                mailpost with much in it and with little; ``mailpost_crowd`` fills it

@@ -43,6 +43,7 @@ Examples:
   python -m benchmarks --scale                  an office with much in it, beside a small one
   python -m benchmarks --two-workers            two workers beside one
   python -m benchmarks --slow-disk              where each sync takes 5 ms longer
+  python -m benchmarks --hostile                what the honest notice while others attack
   python -m benchmarks --growth --long          up to a million letters, beside none
   python -m benchmarks --long-run               half an hour at half load: is all flat?
   python -m benchmarks --json figures.json      every sample, too
@@ -124,6 +125,8 @@ class Options:
               help="Let every sync take 5 ms longer.")  # fmt: skip
 @click.option("--growth", "group", flag_value="growth",
               help="Measure mailpost with up to 100,000 letters beside itself with none.")  # fmt: skip
+@click.option("--hostile", "group", flag_value="hostile",
+              help="Attack mailpost, and measure what the honest notice.")  # fmt: skip
 @click.option("--long", is_flag=True, help="--growth: a million letters, too.")
 @click.option("--long-run", type=click.FloatRange(1), is_flag=False, flag_value=30,
               metavar="[MINUTES]", help="Let mailpost carry half of what it can for so long, and "
@@ -172,7 +175,8 @@ def _measure(options: Options, plan: Plan, rows: Sequence[Row]) -> bool:
         show.say(f"preparing {systems[0].users} users on: {', '.join(names)}")
         with _started(systems):
             results = run(rows, systems, plan, rounds, show)
-    click.echo(report.table(rows, results, names, report.sentence(surroundings)))
+    table = GROUPS[options.group].table if options.group else report.table
+    click.echo(table(rows, results, names, report.sentence(surroundings)))
     _write(options, report.as_data(rows, results, names, surroundings, plan))
     return not any(result.failures for result in results.values())
 
@@ -219,7 +223,7 @@ def _systems(options: Options, plan: Plan) -> tuple[list[System], str | None]:
     theirs = group.other if group else PostfixDovecot
     users = group.users if group else IDLE_USER + Idle.others + plan.idle_sessions
     if theirs is None and (options.without_mailpost or options.vs == THEIRS):
-        raise BenchmarkError(f"--{options.group} measures mailpost beside itself, and nothing else")
+        raise BenchmarkError(f"--{options.group} measures mailpost alone, or beside itself")
     if len(ours) > 1 and options.workers > 1:
         raise BenchmarkError("--workers is for rows that measure mailpost once")
     classes = [] if options.without_mailpost else list(ours)

@@ -67,7 +67,8 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def _own_seconds(pid: int) -> float:
+def own_seconds(pid: int) -> float:
+    """User and system seconds of one process; 0 when it is gone."""
     # The clock id that clock_getcpuclockid(3) computes: all threads, those that ended included.
     try:
         return time.clock_gettime((~pid << 3) | 2)
@@ -89,7 +90,7 @@ def cpu_seconds(keepers: list[int]) -> float:
     while True:
         before = [descendants(keeper) for keeper in keepers]
         family = [pid for pids in before for pid in pids]
-        total = sum(_own_seconds(pid) + _collected_seconds(pid) for pid in family)
+        total = sum(own_seconds(pid) + _collected_seconds(pid) for pid in family)
         total += sum(_collected_seconds(keeper) for keeper in keepers)
         if before == [descendants(keeper) for keeper in keepers]:
             return total

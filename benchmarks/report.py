@@ -29,16 +29,20 @@ def table(
     ours, theirs = systems[0], systems[1] if len(systems) > 1 else None
     lines = [_heading(ours, theirs)]
     lines += [_line(row, results[row.name], ours, theirs) for row in rows]
-    parts = [columns(lines)]
-    parts += [
-        f"{row.name}: {name} was not measured: {reason}"
-        for row in rows
-        for name, reason in results[row.name].failures.items()
-    ]
+    parts = [columns(lines), *failures(rows, results)]
     if verdicts := _verdicts(rows, results, ours, theirs or ""):
         parts.append(textwrap.fill(verdicts, 100))
     parts += [textwrap.fill(" ".join(EXPLANATION.split()), 100), textwrap.fill(machine, 100)]
     return "\n\n".join(parts)
+
+
+def failures(rows: Sequence[Row], results: Mapping[str, Result]) -> list[str]:
+    """Say of each row that was not measured why."""
+    return [
+        f"{row.name}: {name} was not measured: {reason}"
+        for row in rows
+        for name, reason in results[row.name].failures.items()
+    ]
 
 
 def _heading(ours: str, theirs: str | None) -> list[str]:

@@ -17,9 +17,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailpost.encrypted import Encrypted
-from mailpost.limits import MAX_BUFFERED, IdleWatch
+from mailpost.limits import MAX_BUFFERED, MAX_THROWN_AWAY, IdleWatch
 from mailpost.outlet import Outlet, outlet_for
 from mailpost.proxied import proxy_header
+from mailpost.rota import TURN, Rota
 from mailpost.tls.session import channel_bindings
 from mailpost.wire.session import Event, OutputWaiting, SessionEnded
 
@@ -42,6 +43,7 @@ class Doorkeeper(Structural):
     guard: Guard | None
     idle: IdleWatch[Connection]
     closing: IdleWatch[Connection]
+    rota: Rota
     security: Security
     transcripts: bool
 
@@ -64,6 +66,7 @@ class Connection(Protocol):
 
     session: LoginSession
     factory: Doorkeeper
+    _thrown_away = 0  # octets that came after the end
 
     def __init__(self, session: LoginSession, peer: str) -> None:
         self.session = session
@@ -75,6 +78,7 @@ class Connection(Protocol):
         self._paused = False
         self._drained: Deferred[None] | None = None
         self._leaving = False  # closes as soon as the question at hand is answered
+        self._waits = False  # for a turn, with more to act on
 
     # What a dialect says --------------------------------------------------------------------------
 
@@ -145,6 +149,7 @@ class Connection(Protocol):
         """Take what came in; hold the peer back while too much of it waits."""
         session = self.session
         if session.closed:
+            self._throw_away(len(data))
             return
         session.receive(data)
         self._pump()
@@ -152,6 +157,12 @@ class Connection(Protocol):
         if not self._paused and session.buffered >= MAX_BUFFERED:
             self._paused = True
             self.transport.pauseProducing()  # type: ignore[union-attr]
+
+    def _throw_away(self, octets: int) -> None:
+        """Throw away what comes after the end, but not for ever: who sends that much hears nothing."""
+        self._thrown_away += octets
+        if self._thrown_away > MAX_THROWN_AWAY:
+            self.cut_off()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
         """Release everything; what was not confirmed has not happened."""
@@ -258,34 +269,55 @@ class Connection(Protocol):
 
     # The pump -------------------------------------------------------------------------------------
 
+    def take_turn(self) -> None:
+        """Go on; there was more to act on than one turn takes."""
+        self._waits = False
+        self._pump()
+
     def _pump(self) -> None:
-        """Act on every event there is, until octets, an answer or the peer's reading is waited for."""
-        if self._pumping:
+        """Act on the events there are, until octets, an answer or the peer's reading is waited for.
+
+        No more than a turn's worth at once: for the rest this connection waits like all who have one.
+        """
+        if self._pumping or self._waits:
             return
         session = self.session
         self._pumping = True
         try:
-            while self._outlet is not None and not (self._holds or self._outlet.full):
-                if self._leaving and session.asked is None:
-                    break
-                event = session.next_event()
-                if event is None:
-                    break
-                if isinstance(event, OutputWaiting):
-                    self.flush()
-                else:
-                    self._act_on(event)
+            self._waits = self._act_in_turn()
         except Exception:  # noqa: BLE001 - the engine itself has failed: it cannot go on
             self.unexpected(Failure())
             self._leaving = True
         finally:
             self._pumping = False
         self.flush()
+        if self._waits:
+            self.factory.rota.wait(self)
         if self._leaving and session.asked is None and not session.closed:
             self.end(self.close_down())
         if self._paused and session.buffered < MAX_BUFFERED and self._outlet is not None:
             self._paused = False
             self.transport.resumeProducing()  # type: ignore[union-attr]
+
+    def _act_in_turn(self) -> bool:
+        """Act on the events of one turn; whether there may be more."""
+        session = self.session
+        left = TURN
+        while self._outlet is not None and not (self._holds or self._outlet.full):
+            if self._leaving and session.asked is None:
+                break
+            if left <= 0:
+                return True
+            event = session.next_event()
+            if event is None:
+                break
+            if isinstance(event, OutputWaiting):
+                left = 0
+                self.flush()
+            else:
+                left -= 1
+                self._act_on(event)
+        return False
 
     def _act_on(self, event: Event) -> None:
         try:

@@ -16,7 +16,7 @@ from twisted.internet.protocol import Factory
 
 from mailpost import endpoint
 from mailpost.encrypted import EncryptedFactory
-from mailpost.listening import adopt, from_systemd, listen_at_file
+from mailpost.listening import accept_few, adopt, from_systemd, listen_at_file
 from mailpost.proxied import ProxiedFactory
 from mailpost.tls.security import Security
 
@@ -48,6 +48,7 @@ class Door(Factory):
 
         def bound(port: IListeningPort) -> None:
             self.port = port
+            accept_few(port)
 
         listening: Deferred[IListeningPort] = maybeDeferred(self._listen, reactor)
         return listening.addCallback(bound)
@@ -70,6 +71,7 @@ class Door(Factory):
         :param descriptor: inherited from it, and closed here.
         """
         self.port = adopt(reactor, descriptor, self)
+        accept_few(self.port)
 
     def hold(self) -> int:
         """Keep the port for other processes, and let nobody in here; its descriptor."""

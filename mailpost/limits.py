@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-MAX_BUFFERED = 128 * 1024
-"""Octets of input that wait for their turn, per connection; at this many no more is read."""
+MAX_BUFFERED = 32 * 1024
+"""Octets of input that wait for their turn, per connection; at this many no more is read.
+
+One read gives up to 64 KiB, so that much more there may be.
+"""
+
+MAX_THROWN_AWAY = 1 << 20
+"""Octets that are read and thrown away after a session's end; then the connection is reset."""
 
 CLOSING_SECONDS = 10.0
 """How long a connection that is being closed may take to go."""

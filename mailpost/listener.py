@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from mailpost.limits import CLOSING_SECONDS, ConnectionLimits, IdleWatch
 from mailpost.rates import Seldom
+from mailpost.rota import Rota
 from mailpost.tls.security import Security
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class ConnectionFactory(Factory):
     :param idle_seconds: how long a peer may be silent.
     :ivar security: what of TLS is offered here.
     :ivar guard: who is banned; None: nobody.
+    :ivar rota: where whoever has much to say waits for a turn; an office has one for all listeners.
     :ivar transcripts: whether every line of every session is logged (at debug, secrets masked).
     :ivar ended: how many sessions have ended since the start.
     :ivar refused: how many connections were not let in since then: by a limit, or a ban.
@@ -45,6 +47,7 @@ class ConnectionFactory(Factory):
         self.clock = clock
         self.limits = limits
         self.connections: set[Connection] = set()
+        self.rota = Rota(clock)
         self.ended = 0
         self.refused = 0
         self._seldom = Seldom(clock)

@@ -25,6 +25,7 @@ from mailpost.doors import Door
 from mailpost.guard import Guard, GuardRules
 from mailpost.intake import Allowance, LMTPFactory, Notices, SMTPFactory, SubmissionFactory
 from mailpost.limits import ConnectionLimits, connection_rates
+from mailpost.rota import Rota
 from mailpost.sorting.local import LocalSorter
 from mailpost.status import report
 from mailpost.store import DAY, Domains, Policy, Store, open_store
@@ -150,6 +151,7 @@ class PostOffice(Service):
         )
         guard = Guard(reactor, GuardRules(**config.guard.model_dump()), store.bans.keep)
         store.bans.fill(guard.bans, lambda: self._turn_away(guard))
+        rota = Rota(reactor)
         limits = ConnectionLimits(
             config.limits.connections,
             config.limits.connections_per_address,
@@ -170,7 +172,7 @@ class PostOffice(Service):
             if isinstance(room, SMTPFactory):
                 room.desk.allowance = allowance
             room.transcripts = self._transcripts
-            room.guard = guard
+            room.guard, room.rota = guard, rota
             door.open_to(room, self._tls if door.listen.tls != "none" else None, reactor)
             if self._listeners is None:
                 _log.info("{protocol} on {where}", protocol=door.listen.protocol, where=door.where)

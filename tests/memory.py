@@ -202,6 +202,14 @@ def address(host: str) -> IAddress:
     return kind("TCP", host, 1025)
 
 
+def go_round(clock: Clock) -> None:
+    """Let the reactor go round once: what this calls for comes in the next round, as in a real reactor."""
+    for call in [call for call in clock.getDelayedCalls() if call.getTime() <= clock.seconds()]:
+        clock.calls.remove(call)
+        call.called = 1
+        call.func(*call.args, **call.kw)
+
+
 def pass_time(clock: Clock, seconds: float, step: float = 1.0) -> None:
     """Let time pass in steps, as a reactor sees it."""
     end = clock.seconds() + seconds

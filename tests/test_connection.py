@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from mailpost.connection import Connection
-from mailpost.limits import MAX_BUFFERED, ConnectionLimits
+from mailpost.limits import MAX_BUFFERED, MAX_THROWN_AWAY, ConnectionLimits
 from mailpost.listener import ConnectionFactory
+from mailpost.rota import TURN
 from mailpost.wire.session import (
     MAX_UNSENT,
     OUTPUT_WAITING,
@@ -21,7 +23,7 @@ from mailpost.wire.session import (
     ServerSession,
     SessionEnded,
 )
-from tests.memory import BUFFER, Line, Peer, pass_time
+from tests.memory import BUFFER, Line, Peer, go_round, pass_time
 
 if TYPE_CHECKING:
     from mailpost.wire.framing import Defect
@@ -279,6 +281,51 @@ def test_output_is_sent_in_parts() -> None:
     peer.say(b"LONG x\r\n" * 20 + b"LONG\r\nASK now\r\n" * 20)
     assert len(peer.heard()) == 20 * 30_000 + 20 * 30_009
     assert max(sizes) <= MAX_UNSENT + 30_009
+
+
+@pytest.mark.parametrize("command", [b"SAY x\r\n", b"ASK now\r\n", b"LONG x\r\n"])
+def test_a_flood_is_answered_in_turns(command: bytes) -> None:
+    """Of what comes at once one turn's worth is answered at once; others are served before the rest is."""
+    factory = Factory()
+    flood, other = factory.peer(), factory.peer()
+    flood.say(command * 10 * TURN)
+    (talk,) = [one for one in factory.connections if one is flood.protocol]
+    assert len(talk.session.log) <= TURN
+    before = len(talk.session.log)
+    other.say(b"SAY hello\r\n")
+    assert bytes(other.line.heard) == b"hello\r\n"
+    assert len(talk.session.log) == before
+    go_round(factory.time)
+    assert before < len(talk.session.log) <= before + TURN
+    flood.settle()
+    assert len(talk.session.log) == 10 * TURN
+
+
+def test_who_waits_for_a_turn_and_goes() -> None:
+    """Nothing more is acted on, whether the peer has hung up or the office closes."""
+    factory = Factory()
+    gone, told = factory.peer(), factory.peer()
+    for peer in (gone, told):
+        peer.say(b"SAY x\r\n" * 3 * TURN)
+    gone.line.lose(ConnectionLost())
+    told.protocol.shut_down()
+    for peer in (gone, told):
+        peer.settle()
+        assert len(peer.protocol.session.log) == TURN
+    assert told.heard().endswith(b"closing\r\n")
+    assert len(factory.rota) == 0
+
+
+def test_what_comes_after_the_end_is_thrown_away_but_not_for_ever() -> None:
+    """Reading on lets the last words arrive; whoever goes on sending is cut off."""
+    factory = Factory()
+    peer = factory.peer()
+    peer.ask(b"ASK end\r\n")
+    peer.ask(b"x" * MAX_THROWN_AWAY)
+    assert peer.line.ending == "half-close"
+    peer.ask(b"x")
+    assert peer.line.ending == "abort"
+    assert not peer.connected
 
 
 def test_back_pressure_both_ways() -> None:

@@ -21,6 +21,11 @@ _PRINTABLE = re.compile(rb"[ -~]*")
 MAX_UNSENT = 64 * 1024
 """Octets of output gathered before they are sent, per session; a larger piece counts as one."""
 
+COMMANDS_AT_ONCE = 16
+"""Commands that are answered here at a stretch, before whoever feeds the session may look at others."""
+
+_AT_ONCE = range(COMMANDS_AT_ONCE)
+
 MASKED = "********"
 """What a transcript has in place of a secret."""
 
@@ -53,7 +58,10 @@ class SessionEnded(Event):
 
 
 class OutputWaiting(Event):
-    """There is more to say than should be held at once: send what is there, then go on."""
+    """There is more to say than should be said at a stretch: send what is there, then go on.
+
+    In between others may be served.
+    """
 
     __slots__ = ()
 
@@ -123,9 +131,11 @@ class ServerSession:
 
     def next_event(self) -> Event | None:
         """What the peer did next; None: more octets, or an answer, are needed first."""
-        while self._asked is None:
+        for _ in _AT_ONCE:
+            if self._asked is not None:
+                return None
             if self.unsent >= MAX_UNSENT:
-                return OUTPUT_WAITING
+                break
             event = self._step()
             if event is NEED_OCTETS:
                 return None
@@ -133,7 +143,7 @@ class ServerSession:
                 if isinstance(event, Question):
                     self._asked = event
                 return event
-        return None
+        return OUTPUT_WAITING
 
     # For the dialects -----------------------------------------------------------------------------
 

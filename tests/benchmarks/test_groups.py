@@ -49,6 +49,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
         (["--slow-disk", "--vs", "none"], ["mailpost"], [1]),
         (["--growth"], ["grown office", "empty office"], [1, 1]),
         (["--scale"], ["large office", "small office"], [1, 1]),
+        (["--hostile"], ["mailpost"], [1]),
+        (["--hostile", "--workers", "2"], ["mailpost"], [2]),
     ],
 )
 def test_a_group_has_its_systems(
@@ -63,8 +65,14 @@ def test_a_group_has_its_systems(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--growth", "--vs", "postfix-dovecot"], "--growth measures mailpost beside itself"),
-        (["--two-workers", "--without-mailpost"], "--two-workers measures mailpost beside itself"),
+        (
+            ["--growth", "--vs", "postfix-dovecot"],
+            "--growth measures mailpost alone, or beside itself",
+        ),
+        (
+            ["--two-workers", "--without-mailpost"],
+            "--two-workers measures mailpost alone, or beside itself",
+        ),
         (["--two-workers", "--workers", "4"], "--workers is for rows that measure mailpost once"),
     ],
 )
