@@ -22,7 +22,7 @@ def flood(peer: Peer, octets: bytes, times: int) -> int:
     while peer.line.reading and sent < times:
         peer.say(octets)
         sent += 1
-    peer.settle()
+        peer.settle()
     return sent
 
 
