@@ -117,6 +117,12 @@ class ISnapshot(Interface):
         :raises LetterGone: it has left the maildrop meanwhile (likewise).
         """
 
+    def at_hand(indexes: Sequence[int]) -> Sequence[bytes]:
+        """Those of these letters, from the first on, that are in memory: what :meth:`fetch` would give.
+
+        Nothing is read. Where one is not in memory, none is given that comes after it.
+        """
+
     def let_go(indexes: Sequence[int]) -> Deferred[None]:
         """Delete these letters from this view, in one synced transaction (RFC 1939 §6, UPDATE).
 

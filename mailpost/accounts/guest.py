@@ -54,6 +54,7 @@ class GuestSnapshot:
         self.sizes = snapshot.sizes
         self.uidl = snapshot.uidl
         self.fetch = snapshot.fetch
+        self.at_hand = snapshot.at_hand
         self.let_go = snapshot.let_go
         self._close = snapshot.close
         self._logout: Callable[[], object] | None = logout

@@ -123,6 +123,10 @@ class MailboxSnapshot:
         """Read a letter, its line ends made CRLF."""
         return Deferred.fromCoroutine(self._fetch(self._letters[index]))
 
+    def at_hand(self, indexes: Sequence[int]) -> Sequence[bytes]:  # noqa: ARG002
+        """Give nothing: no letter is held in memory."""
+        return ()
+
     async def _fetch(self, letter: _Letter) -> bytes | IPieces:
         try:
             pieces = Pieces(

@@ -188,11 +188,18 @@ class POP3Connection(LoginConnection):
             self._not_readable(failure)
             return
         if isinstance(letter, bytes):
-            self.session.give(letter)
+            self.session.give(letter, *self._at_hand(event))
         else:
-            self.answer_later(self._fetch_late(event.index, letter))
+            self.answer_later(self._fetch_late(event, letter))
 
-    async def _fetch_late(self, index: int, letter: IPieces | Deferred[bytes | IPieces]) -> None:
+    def _at_hand(self, event: LetterAsked) -> Sequence[bytes]:
+        """What was asked for with a letter, and can go out with it."""
+        snapshot = self.snapshot
+        return snapshot.at_hand(event.more) if event.more and snapshot is not None else ()
+
+    async def _fetch_late(
+        self, event: LetterAsked, letter: IPieces | Deferred[bytes | IPieces]
+    ) -> None:
         try:
             fetched = await letter if isinstance(letter, Deferred) else letter
         except TemporaryFailure as failure:
@@ -201,9 +208,9 @@ class POP3Connection(LoginConnection):
             return
         if isinstance(fetched, bytes):
             if not self.session.closed:
-                self.session.give(fetched)
+                self.session.give(fetched, *self._at_hand(event))
         else:
-            await self._send_pieces(index, fetched)
+            await self._send_pieces(event.index, fetched)
 
     async def _send_pieces(self, index: int, pieces: IPieces) -> None:
         session = self.session

@@ -159,6 +159,20 @@ class Snapshot:
         reading = self._room.readers.defer(read_ahead, self._maildrop, numbers, sizes)
         return reading.addCallback(self._take, number)
 
+    def at_hand(self, indexes: Sequence[int]) -> Sequence[bytes]:
+        """Those of these letters, from the first on, that were read ahead."""
+        letters: list[bytes] = []
+        ahead = self._ahead
+        if ahead:
+            numbers = self._places.numbers
+            other_form = self._places.plain if self._plain else ()
+            for index in indexes:
+                number = numbers[index]
+                if number not in ahead or number in other_form:
+                    break
+                letters.append(ahead.pop(number))
+        return letters
+
     def _last_ahead(self, index: int) -> int:
         sizes = self._places.sizes
         octets = sizes[index]

@@ -6,6 +6,7 @@ and goes out whole or in pieces.
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, TypeVar
@@ -15,18 +16,20 @@ from mailpost.wire.dots import Stuffer, stuff
 from mailpost.wire.login import Access, LoginSession
 from mailpost.wire.pop3_events import LetterAsked
 from mailpost.wire.reply import Response
-from mailpost.wire.session import OUTPUT_WAITING, Event, Question, SessionEnded
+from mailpost.wire.session import MAX_UNSENT, OUTPUT_WAITING, Event, Question, SessionEnded
 from mailpost.wire.top import LinesOfTop, top
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from mailpost.wire.maildrop import MarkedMaildrop
 
 Q = TypeVar("Q", bound=Question)
 
+RETRIEVED_AT_ONCE = 64  # letters beside the one that is asked for
 LISTED_AT_ONCE = 500  # lines of LIST and UIDL between two looks at whether the peer still reads
 _MAX_DIGITS = 10  # of TOP's lines: more is as good as all
+_RETR = re.compile(rb"RETR ([0-9]{1,10})\r\n", re.IGNORECASE)  # as nearly every client says it
 
 
 class State(Enum):
@@ -44,11 +47,21 @@ class CollectingSession(LoginSession):
     :ivar given: an octet for each letter, 1 where RETR has given it whole; None: it has given none.
     """
 
-    __slots__ = ("_lines", "_maildrop", "_pieces", "_top", "given", "retrieved", "state")
+    __slots__ = (
+        "_following",
+        "_lines",
+        "_maildrop",
+        "_pieces",
+        "_top",
+        "given",
+        "retrieved",
+        "state",
+    )
 
     def __init__(self, max_errors: int, access: Access) -> None:
         super().__init__(max_errors, access)
         self._maildrop: MarkedMaildrop | None = None
+        self._following: Sequence[int] = ()  # letters of RETRs that are consumed and not answered
         self._lines: Iterator[bytes] | None = None  # the rest of a long LIST or UIDL
         self._top: int | None = None  # lines of the body that TOP asked for
         self._pieces: Stuffer | LinesOfTop | None = None  # of a letter that is going out
@@ -58,17 +71,25 @@ class CollectingSession(LoginSession):
 
     # For the shell --------------------------------------------------------------------------------
 
-    def give(self, letter: bytes) -> None:
-        """Answer :class:`LetterAsked` with a whole letter that ends with CRLF."""
+    def give(self, letter: bytes, *more: bytes) -> None:
+        """Answer :class:`LetterAsked` with a whole letter that ends with CRLF.
+
+        :param more: some of those that were asked for with it, from the first on.
+        """
         asked = self._answered(LetterAsked)
         if self._top is not None:
             letter, self._top = top(letter, self._top), None
         else:
-            self.retrieved += 1
-            (self.given or self._none_given())[asked.index] = 1
-        self._say(b"+OK %d octets\r\n" % len(letter))
-        self._emit(stuff(letter))
-        self._emit(b".\r\n")
+            self.retrieved += 1 + len(more)
+            given = self.given or self._none_given()
+            given[asked.index] = 1
+            for index in asked.more[: len(more)]:
+                given[index] = 1
+            self._following = asked.more[len(more) :]
+        for one in (letter, *more):
+            self._say(b"+OK %d octets\r\n" % len(one))
+            self._emit(stuff(one))
+            self._emit(b".\r\n")
 
     def begin_pieces(self, octets: int) -> None:
         """Answer :class:`LetterAsked` with a letter that follows in pieces; nothing is read meanwhile.
@@ -97,6 +118,7 @@ class CollectingSession(LoginSession):
         if isinstance(self._pieces, Stuffer):
             self.retrieved += 1
             (self.given or self._none_given())[asked.index] = 1
+        self._following = asked.more
         self._pieces = None
 
     def _none_given(self) -> bytearray:
@@ -114,6 +136,13 @@ class CollectingSession(LoginSession):
         if self._lines is not None:
             return self._go_on_listing(self._lines)
         return super().next_event()
+
+    def _step(self) -> Event | None:
+        following = self._following
+        if following:
+            self._following = ()
+            return LetterAsked(following[0], following[1:])
+        return super()._step()
 
     # Commands -------------------------------------------------------------------------------------
 
@@ -152,7 +181,27 @@ class CollectingSession(LoginSession):
         index = maildrop.find(argument)
         if isinstance(index, Response):
             return self._wrong(index)
-        return LetterAsked(index)
+        return LetterAsked(index, self._asked_with(maildrop, index))
+
+    def _asked_with(self, maildrop: MarkedMaildrop, index: int) -> Sequence[int]:
+        """The letters of the RETRs that have come behind one, as many as may be sent at once with its own.
+
+        They are consumed. One that cannot be had is not among them, nor what comes behind it.
+        """
+        more: list[int] = []
+        if self.transcript is not None:  # which has each command before its response
+            return more
+        octets = maildrop.octets_of(index)
+        while len(more) < RETRIEVED_AT_ONCE and (match := self._input.next_is(_RETR)) is not None:
+            another = maildrop.find(match[1])
+            if isinstance(another, Response):
+                break
+            octets += maildrop.octets_of(another)
+            if octets > MAX_UNSENT:
+                break
+            self._input.take(len(match[0]))
+            more.append(another)
+        return more
 
     def _top_of(self, maildrop: MarkedMaildrop, argument: bytes) -> Event | None:
         number, _, lines = argument.partition(b" ")
@@ -201,6 +250,7 @@ class CollectingSession(LoginSession):
         """Close the session from this side; nothing more is deleted."""
         self._respond(last_word)
         self._lines = None
+        self._following = ()
         return self._close(orderly=orderly)
 
     def _answered(self, *kinds: type[Q]) -> Q:

@@ -7,6 +7,10 @@ command, so nothing can be smuggled behind one (RFC 5321 §2.3.8, RFC 1939 §3).
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import re
 
 
 class Defect(Enum):
@@ -46,6 +50,17 @@ class InputBuffer:
     def begins_with(self, word: bytes) -> bool:
         """Whether the next line begins with this word, given in upper case, whatever its own case."""
         return self._data[self._start : self._start + len(word)].upper() == word
+
+    def next_is(self, lines: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """How the next octets match what whole lines look like; nothing is taken by it.
+
+        A line that began after a bare LF is none.
+        """
+        return None if self._tainted else lines.match(self._data, self._start)
+
+    def take(self, octets: int) -> None:
+        """Consume so many octets, which :meth:`next_is` has seen."""
+        self._start += octets
 
     def take_line(self, limit: int) -> bytes | Defect | None:
         """The next line without its CRLF, what is wrong with it, or None: no whole line is there yet.

@@ -68,6 +68,10 @@ class MarkedMaildrop:
         """How many there are, marked or not."""
         return len(self._listing.sizes)
 
+    def octets_of(self, index: int) -> int:
+        """A letter's size, as it will be given."""
+        return self._listing.sizes[index]
+
     def size_of(self, index: int) -> str:
         """A line of LIST."""
         return f"{index + 1} {self._listing.sizes[index]}"

@@ -106,7 +106,9 @@ class POP3Server(CollectingSession):
             LoginOffered, TokenOffered, ProofGiven, DigestOffered, KeysAsked, LetterAsked
         )
         self._top = None
-        if not isinstance(asked, LetterAsked):
+        if isinstance(asked, LetterAsked):
+            self._following = asked.more
+        else:
             self.name = ""
             wrong = response.code == "AUTH"
             if not self._turn_away(asked, wrong=wrong):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mailpost.wire.login import LoginOffered
@@ -19,9 +19,12 @@ class LetterAsked(Question):
     """RETR or TOP: answered with ``give``; with ``begin_pieces`` and what follows it; or ``refuse``.
 
     :ivar index: which letter, counted from 0.
+    :ivar more: the letters of the RETRs that have come with it, as many as may be sent at once: whoever has
+        them at hand gives them as well, the others are asked for one by one.
     """
 
     index: int
+    more: Sequence[int] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from twisted.cred.checkers import ICredentialsChecker
@@ -97,6 +98,10 @@ class Snapshot:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def at_hand(self, indexes: Sequence[int]) -> Sequence[bytes]:
+        answers = [self.answers.get(index, self.letters[index]) for index in indexes]
+        return list(takewhile(lambda answer: isinstance(answer, bytes), answers))
 
     def let_go(self, indexes: Sequence[int]) -> Deferred[None]:
         assert not self.closed

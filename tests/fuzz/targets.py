@@ -202,7 +202,10 @@ def _answer_collector(engine: POP3Server, event: Question, mood: int) -> Session
     assert isinstance(event, LetterAsked)
     if mood % 4 == 0:
         return engine.refuse(reply.POP_TRY_LATER)
-    give(engine, LETTERS[event.index], mood if mood & 1 else 0)
+    if mood & 1:
+        give(engine, LETTERS[event.index], mood)
+    else:
+        engine.give(*(LETTERS[index] for index in (event.index, *event.more[: mood // 4])))
     return None
 
 

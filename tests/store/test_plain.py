@@ -32,6 +32,9 @@ def plainly(office, account):
     try:
         letters = [office.fetch(snapshot, index) for index in range(len(snapshot.sizes))]
         assert list(snapshot.sizes) == [len(letter) for letter in letters]
+        office.fetch(snapshot, 0)
+        at_hand = snapshot.at_hand(range(1, len(letters)))
+        assert at_hand == letters[1 : 1 + len(at_hand)]
         return letters
     finally:
         snapshot.close()

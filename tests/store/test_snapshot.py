@@ -122,6 +122,20 @@ def test_reading_ahead_is_bounded_in_octets(office, alice):
     assert snapshot._ahead is None
 
 
+def test_letters_at_hand(office, many):
+    """Those read ahead are given together as well, each once, up to the first that was not."""
+    snapshot = office.open(many)
+    hops = office.hops
+    assert snapshot.at_hand([0, 1]) == []
+    assert office.fetch(snapshot, 0) == POSTMARK + b"0\r\n"
+    assert snapshot.at_hand([1, 3, 2]) == [POSTMARK + b"%d\r\n" % n for n in (1, 3, 2)]
+    assert snapshot.at_hand([4, 1, 5]) == [POSTMARK + b"4\r\n"]
+    assert snapshot.at_hand([LETTERS]) == []
+    assert office.hops - hops == 1
+    snapshot.close()
+    assert snapshot.at_hand([5]) == []
+
+
 def test_any_order(office, many):
     """Letters may be asked for in any order, and again."""
     snapshot = office.open(many)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailpost.wire import reply
+from mailpost.wire.collecting import RETRIEVED_AT_ONCE
 from mailpost.wire.dots import stuff
 from mailpost.wire.pop3 import LISTED_AT_ONCE, POP3Server, State
 from mailpost.wire.pop3_events import LetterAsked, LoginOffered, UpdateAsked
 from mailpost.wire.reply import Response
-from mailpost.wire.session import Event, OutputWaiting, Question, SessionEnded
+from mailpost.wire.session import MAX_UNSENT, Event, OutputWaiting, Question, SessionEnded
 
 from .cutting import cuts, mail_octets, pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LOGIN = b"USER alice\r\nPASS secret\r\n"
 LETTERS = [b"A: 1\r\n\r\n.one\r\n..\r\n", b"B: 2\r\n\r\n", b"C: 3\r\n\r\n" + b"long line\r\n" * 9]
@@ -118,6 +123,112 @@ def answer(engine: POP3Server, event: Event, mood: int) -> SessionEnded | None:
 def test_cutting_changes_nothing(octets: bytes, at: list[int], mood: list[int]) -> None:
     """Any cutting of the input gives the same events and the same replies in the same order."""
     assert run(session(), octets, at, mood) == run(session(), octets, [], mood)
+
+
+RETRIEVALS = [
+    *(
+        b"RETR 1\r\n",
+        b"RETR 2\r\n",
+        b"retr 3\r\n",
+        b"RETR 0003\r\n",
+        b"RETR  1\r\n",
+        b"RETR 2 \r\n",
+    ),
+    *(b"RETR 4\r\n", b"RETR 99999999999\r\n", b"RETR\r\n", b"RETR 1\n", b"RETR 1\r", b"\n"),
+    *(b"TOP 1 1\r\n", b"DELE 2\r\n", b"RSET\r\n", b"NOOP\r\n", b"QUIT\r\n"),
+]
+
+
+@given(
+    st.lists(st.sampled_from(RETRIEVALS), max_size=40).map(b"".join),
+    st.lists(st.integers(0, 9), min_size=1, max_size=8),
+    cuts(),
+)
+def test_letters_given_together_are_the_same(octets: bytes, mood: list[int], at: list[int]) -> None:
+    """However many of the letters asked for together are given with the first, the peer hears the same."""
+
+    def play(how_many: Callable[[int], int], at: list[int]) -> tuple[bytes, int, object]:
+        engine = admitted(max_errors=100)
+        said, asked = b"", 0
+        for piece in pieces(octets, at):
+            engine.receive(piece)
+            while (event := engine.next_event()) is not None:
+                if isinstance(event, LetterAsked):
+                    more = event.more[: how_many(asked)]
+                    engine.give(*(LETTERS[index] for index in (event.index, *more)))
+                    asked += 1
+                elif isinstance(event, UpdateAsked):
+                    engine.updated(committed=True)
+            said += engine.take_output()
+        return said, engine.retrieved, engine.given
+
+    assert play(lambda asked: mood[asked % len(mood)], at) == play(lambda _: 0, [])
+
+
+def test_letters_asked_for_together() -> None:
+    """Pipelined RETRs of letters that can be had are one question; what does not belong ends it."""
+    engine = admitted()
+    engine.receive(b"RETR 1\r\nRETR 3\r\nretr 02\r\nRETR 9\r\nRETR 1\r\nNOOP\r\nRETR 2\r\n")
+    event = engine.next_event()
+    assert event == LetterAsked(0)
+    assert list(event.more) == [2, 1]
+    engine.give(LETTERS[0], LETTERS[2])
+    event = engine.next_event()
+    assert event == LetterAsked(1)
+    assert not event.more
+    engine.refuse(reply.POP_LETTER_GONE)
+    event = engine.next_event()
+    assert event == LetterAsked(0)  # and the one before it was refused by the engine
+    assert not event.more
+    assert engine.take_output().count(b"-ERR") == 2
+    assert engine.given == b"\1\0\1"
+
+
+@pytest.mark.parametrize("size", [MAX_UNSENT // 3 + 1, 100])
+def test_letters_asked_for_together_are_few(size: int) -> None:
+    """No more than may be sent at once, and than so many, whatever a peer has sent."""
+    letter = b"x" * (size - 2) + b"\r\n"
+    engine = admitted([letter] * 300)
+    engine.receive(b"".join(b"RETR %d\r\n" % (n + 1) for n in range(300)))
+    asked = 0
+    while (event := engine.next_event()) is not None:
+        if isinstance(event, OutputWaiting):
+            engine.take_output()
+            continue
+        assert isinstance(event, LetterAsked)
+        assert event.index == asked
+        assert list(event.more) == list(range(asked + 1, asked + 1 + len(event.more)))
+        assert (1 + len(event.more)) * size <= MAX_UNSENT
+        assert len(event.more) <= RETRIEVED_AT_ONCE
+        engine.give(*[letter] * (1 + len(event.more)))
+        asked += 1 + len(event.more)
+        assert engine.unsent < 2 * MAX_UNSENT
+    assert asked == engine.retrieved == 300
+
+
+def test_a_transcript_has_each_letter_asked_for_before_its_response() -> None:
+    """Where every line is noted, letters are asked for one by one."""
+    engine = admitted()
+    noted: list[str] = []
+    engine.transcript = lambda side, line: noted.append(f"{side}: {line}")
+    engine.receive(b"RETR 1\r\nRETR 2\r\n")
+    while (event := engine.next_event()) is not None:
+        assert isinstance(event, LetterAsked)
+        engine.give(LETTERS[event.index])
+    assert [line.partition(" octets")[0] for line in noted] == [
+        *("C: RETR 1", f"S: +OK {len(LETTERS[0])}"),
+        *("C: RETR 2", f"S: +OK {len(LETTERS[1])}"),
+    ]
+
+
+def test_a_session_that_ends_forgets_what_was_asked_for() -> None:
+    """An office that closes answers what it was asked, and nothing behind that."""
+    engine = admitted()
+    engine.receive(b"RETR 1\r\nRETR 2\r\n")
+    engine.next_event()
+    engine.give(LETTERS[0])
+    engine.end(reply.POP_SHUTTING_DOWN)
+    assert engine.next_event() is None
 
 
 @given(st.binary(max_size=400) | streams, cuts(), moods, st.booleans())
