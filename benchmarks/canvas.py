@@ -82,7 +82,7 @@ def legend_below(drawn: Figure, axes: Axes, columns: int) -> None:
 def logarithmic(axis: Axis, *, sparse: bool = False) -> None:
     """Label 1, 2 and 5 of each power of ten, or of wide spans 1 alone, with plain numbers."""
     axis.set_major_locator(LogLocator(subs=(1,) if sparse else (1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axis.set_minor_locator(NullLocator())
 
 
