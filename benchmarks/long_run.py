@@ -110,14 +110,14 @@ def capacity(system: System, programs: Path) -> float:
     """Letters a second that are taken as fast as they come, while users collect."""
     endless = _letters(system, SMALL, "-n", ENDLESS, "-i", 1)
     seconds = WARM_SECONDS + TRIAL_SECONDS
-    with ExitStack() as stack:
-        collector = Listener(stack.enter_context(_collecting(system, programs, seconds + 2)))
-        smtpload = load.compiled("smtpload", programs)
-        sending = stack.enter_context(load.running(system, smtpload, *endless))
-        collector.start()
-        taken = [line["done"] for line in islice(sending.told(), seconds)]
-        sending.abandoned = True
-        collector.ended()
+    smtpload = load.compiled("smtpload", programs)
+    with _collecting(system, programs, seconds + LAST_SECONDS) as collect:
+        collector = Listener(collect)
+        with load.running(system, smtpload, *endless) as sending:
+            collector.start()
+            taken = [line["done"] for line in islice(sending.told(), seconds)]
+            sending.abandoned = True
+        collector.ended()  # what was on its way when the sender broke off has come by now
     for user in _users():
         maildrop.empty(system, user)
     return sum(taken[WARM_SECONDS:]) / TRIAL_SECONDS

@@ -296,3 +296,35 @@ def test_a_load_that_fails_ends_the_run_and_leaves_what_was_seen(
     seen = long_run.run(office, 0.05, Path(), Told())
     assert seen.failure == "the server was silent"
     assert len(seen.samples["letters"][1]) == 1
+
+
+def test_nobody_sends_any_more_when_what_is_left_is_deleted(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A letter that came behind the last look would be one too many in the run."""
+    order: list[str] = []
+
+    class Load:
+        abandoned = False
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def told(self) -> Iterator[dict[str, float]]:
+            if self.name == "pop3load":
+                yield {"done": 1, "seconds": 1.0}
+            for number in range(99):
+                yield {"done": 10.0 * number}
+
+    @contextmanager
+    def stand_in(_system: object, program: Path, *_words: object) -> Iterator[Load]:
+        yield Load(program.name)
+        order.append(f"{program.name} ended")
+
+    monkeypatch.setattr(load, "running", stand_in)
+    monkeypatch.setattr(load, "compiled", lambda name, _folder: Path(name))
+    monkeypatch.setattr(long_run.maildrop, "empty", lambda *_: order.append("emptied"))
+    # Of twelve seconds the first two are left out.
+    assert long_run.capacity(office, Path()) == sum(range(2, 12))
+    assert order[:2] == ["smtpload ended", "pop3load ended"]
+    assert set(order[2:]) == {"emptied"}
