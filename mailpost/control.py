@@ -83,6 +83,11 @@ class Control:
             self.path.unlink()
 
 
+def asked_elsewhere() -> None:
+    """Say that another process has the control socket of this store."""
+    _log.warn("another process serves this store; mailpost status and reload ask that one")
+
+
 def answer(verbs: Verbs, line: bytes) -> Deferred[bytes]:
     """The answer to one request."""
     return maybeDeferred(_ask, verbs, line).addCallbacks(_said, _failed)

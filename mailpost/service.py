@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from mailpost.accounts.portal import make_portal
 from mailpost.accounts.tokens import make_checker
 from mailpost.collection import POP3Factory
-from mailpost.control import Control
+from mailpost.control import Control, asked_elsewhere
 from mailpost.control_client import beside
 from mailpost.doors import Door
 from mailpost.guard import Guard, GuardRules
@@ -183,7 +183,7 @@ class PostOffice(Service):
     def _open_control(self, store: Store) -> None:
         """Be asked how this office fares, unless another process is asked already."""
         if not store.sole():
-            _log.warn("another process serves this store; mailpost status and reload ask that one")
+            asked_elsewhere()
             return
         verbs = {"status": self.report, "reload": self._read_again}
         self._control = Control(beside(store.path), self._reactor, verbs)

@@ -21,7 +21,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from mailpost.config import load
-from mailpost.control import Control
+from mailpost.control import Control, asked_elsewhere
 from mailpost.control_client import beside
 from mailpost.doors import Door
 from mailpost.generation import Generation
@@ -104,10 +104,12 @@ class Supervisor(Service):
         self._since = self._reactor.seconds()
         database = self._generation.config.office.database
         self._serving = serving(database)
-        if self._serving is not None:
-            verbs = {"status": self._status, "reload": self._read_again}
-            self._control = Control(beside(database), self._reactor, verbs)
-            self._control.open()
+        if self._serving is None:
+            asked_elsewhere()
+            return
+        verbs = {"status": self._status, "reload": self._read_again}
+        self._control = Control(beside(database), self._reactor, verbs)
+        self._control.open()
 
     def _make(self, config: Config, old: Sequence[Door] = ()) -> Generation:
         """A generation; where a listener stays as it is, its port stays."""

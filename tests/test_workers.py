@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from mailpost.config import load
 from mailpost.generation import LONGEST_PAUSE, STEADY_SECONDS
 from mailpost.status import together
-from mailpost.store import create_store
+from mailpost.store import create_store, serving
 from mailpost.workers import STOP_SECONDS, Supervisor
 
 if TYPE_CHECKING:
@@ -142,6 +142,16 @@ def test_workers_inherit_the_ports(office: Office) -> None:
     assert not office.opened
     second.open()
     assert office.opened
+
+
+def test_another_office_is_asked_already(office: Office, log: Logbook) -> None:
+    """The second one of a store says so, and leaves the control socket to the first."""
+    first = serving(office.config.with_name("mailpost.db"))
+    assert first is not None
+    office.start()
+    assert log.lines("another process serves this store")
+    assert not office.config.with_name("mailpost.db.control").exists()
+    first.close()
 
 
 def test_one_that_cannot_open(office: Office) -> None:
