@@ -30,7 +30,7 @@ class Unstuffer:
     def feed(self, octets: bytes) -> bytes:
         """The next piece of the letter, as it was before stuffing; perhaps ``b""``."""
         work = self._held + octets
-        dot = work.find(_STUFFED)  # in most chunks there is none, or that of the end
+        dot = _first_dot(work)
         end = work.find(END, dot) if dot >= 0 else -1
         if end >= 0:
             self.rest = work[end + len(END) :]
@@ -45,6 +45,19 @@ class Unstuffer:
         if 0 <= dot < cut - len(CRLF):
             return work[:cut].replace(_STUFFED, CRLF)[start:]
         return work[start:cut]
+
+
+def _first_dot(work: bytes) -> int:
+    """Where the first line that begins with a dot does so, at the CRLF before it; -1: there is none.
+
+    In most chunks there is none, or that of the end alone. CPython sees that twice as fast from the back,
+    where each miss skips three octets.
+    """
+    last = work.rfind(_STUFFED)
+    if last < 0:
+        return -1
+    before = work.rfind(_STUFFED, 0, last + len(CRLF))
+    return last if before < 0 else work.find(_STUFFED, 0, before + len(_STUFFED))
 
 
 def _may_begin_end(work: bytes) -> int:
