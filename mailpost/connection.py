@@ -56,16 +56,27 @@ class Doorkeeper(Structural):
     def depart(self, connection: Connection) -> None:
         """One that stayed has gone."""
 
+    def of_use(self, connection: Connection) -> None:
+        """A stranger has brought something."""
+
+    def acquainted(self, connection: Connection) -> None:
+        """A stranger has logged in."""
+
+    def gave_way(self, connection: Connection) -> None:
+        """A stranger has made room for another."""
+
 
 class Connection(Protocol):
     """Drives one session; subclasses act on its events.
 
     :ivar session: the engine.
     :ivar peer: the peer's IP address, ``""`` where there is none.
+    :ivar stranger: it has to give way to others where the office is full (:mod:`mailpost.strangers`).
     """
 
     session: LoginSession
     factory: Doorkeeper
+    stranger = False
     _thrown_away = 0  # octets that came after the end
 
     def __init__(self, session: LoginSession, peer: str) -> None:
@@ -368,6 +379,21 @@ class Connection(Protocol):
             self.cut_off()
         elif not self.session.closed:
             self.end(say_why())
+
+    def may_go(self) -> bool:
+        """Whether nothing is lost if it gives way just now: nothing was asked that is not answered."""
+        return self.session.asked is None
+
+    def give_way(self) -> None:
+        """Others need the room: say so, and be gone. What the peer does not take now it will not hear."""
+        outlet = self._outlet
+        if self.session.closed or outlet is None or outlet.full:
+            self.cut_off()
+        else:
+            self.refuse()
+            outlet.close(self.session.take_output(), orderly=True)
+        self.factory.gave_way(self)
+        self.connectionLost()
 
     def silent(self) -> None:
         """Nothing was heard for too long."""

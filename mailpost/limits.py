@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from twisted.logger import Logger
 
 from mailpost.rates import Rates
+from mailpost.strangers import Strangers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +49,7 @@ class ConnectionLimits:
     :param per_address: connections at a time from one :func:`neighbourhood`.
     :param loopback_exempt: whether loopback (and UNIX sockets) may have as many as there are.
     :param per_minute: those of one neighbourhood within a minute; None: as many as they like.
+    :ivar strangers: those who give way where there is no more room for strangers.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class ConnectionLimits:
         self._for_all = total - total // RESERVED
         self._per_address = per_address
         self._loopback_exempt = loopback_exempt
+        self.strangers = Strangers()
         self._count = 0
         self._by_address: dict[str, int] = {}
 
@@ -73,20 +76,31 @@ class ConnectionLimits:
         :param known: whether an address is no stranger's, asked where the office is nearly full; None:
             nobody is told from anybody else.
         """
-        if self._count >= self._total:
-            return False
-        if known is not None and self._count >= self._for_all and not known(address):
-            return False
-        if not self._exempt(address):
+        if self._exempt(address):
+            if not self._room(address, known):
+                return False
+        else:
             near = neighbourhood(address)
-            here = self._by_address.get(near, 0)
-            if here >= self._per_address:
+            rates = self._per_minute
+            if self._by_address.get(near, 0) >= self._per_address:
                 return False
-            if self._per_minute is not None and not self._per_minute.take(near):
+            if rates is not None and not rates.may(near):
                 return False
-            self._by_address[near] = here + 1
+            if not self._room(address, known):
+                return False
+            if rates is not None:
+                rates.take(near)
+            self._by_address[near] = self._by_address.get(near, 0) + 1
         self._count += 1
         return True
+
+    def _room(self, address: str, known: Callable[[str], bool] | None) -> bool:
+        """Whether there is room for one more, which a stranger may have to make."""
+        if self._count < self._for_all:
+            return True
+        if self._count < self._total and (known is None or known(address)):
+            return True
+        return self.strangers.make_room(neighbourhood(address))
 
     def release(self, address: str) -> None:
         """One that was admitted has gone."""

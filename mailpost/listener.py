@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
-from mailpost.limits import CLOSING_SECONDS, ConnectionLimits, IdleWatch
+from mailpost.limits import CLOSING_SECONDS, ConnectionLimits, IdleWatch, neighbourhood
 from mailpost.rates import Seldom
 from mailpost.rota import Rota
 from mailpost.tls.security import Security
@@ -51,6 +51,7 @@ class ConnectionFactory(Factory):
         self.ended = 0
         self.refused = 0
         self._seldom = Seldom(clock)
+        self._crowded = Seldom(clock)
         self._letters = 0  # of those that have ended
         self.idle: IdleWatch[Connection] = IdleWatch(
             clock, idle_seconds, lambda connection: connection.silent()
@@ -108,11 +109,34 @@ class ConnectionFactory(Factory):
             return False
         self.connections.add(connection)
         self.idle.touch(connection)
+        if known is not None and not known(peer):
+            connection.stranger = True
+            self.of_use(connection)
         return True
+
+    def of_use(self, connection: Connection) -> None:
+        """A stranger has brought something, or is just coming: it is the last that has to give way."""
+        self.limits.strangers.arrive(connection, neighbourhood(connection.peer))
+
+    def acquainted(self, connection: Connection) -> None:
+        """A stranger has logged in, and never has to give way."""
+        connection.stranger = False
+        self.limits.strangers.depart(connection, neighbourhood(connection.peer))
+
+    def gave_way(self, connection: Connection) -> None:
+        """A stranger has made room for another."""
+        if (unsaid := self._crowded.time()) is not None:
+            _log.warn(
+                "the office is full of strangers: {peer} gave way to another ({unsaid} more before it)",
+                peer=connection.peer,
+                unsaid=unsaid,
+            )
 
     def depart(self, connection: Connection) -> None:
         """One that stayed has gone."""
         self.connections.discard(connection)
+        if connection.stranger:
+            self.limits.strangers.depart(connection, neighbourhood(connection.peer))
         self.ended += 1
         self._letters += connection.letters
         self.limits.release(connection.peer)

@@ -25,6 +25,7 @@ from mailpost.doors import Door
 from mailpost.guard import Guard, GuardRules
 from mailpost.intake import Allowance, LMTPFactory, Notices, SMTPFactory, SubmissionFactory
 from mailpost.limits import ConnectionLimits, connection_rates
+from mailpost.open_files import SPARE, room_for
 from mailpost.rota import Rota
 from mailpost.sorting.local import LocalSorter
 from mailpost.status import report
@@ -153,7 +154,7 @@ class PostOffice(Service):
         store.bans.fill(guard.bans, lambda: self._turn_away(guard))
         rota = Rota(reactor)
         limits = ConnectionLimits(
-            config.limits.connections,
+            self._connections(),
             config.limits.connections_per_address,
             loopback_exempt=config.limits.exempt_loopback,
             per_minute=connection_rates(reactor, config.limits.connections_per_minute),
@@ -179,6 +180,20 @@ class PostOffice(Service):
         self._since = reactor.seconds()
         if self._listeners is None:
             self._open_control(store)
+
+    def _connections(self) -> int:
+        """How many are let in: what the configuration says, where the system allows as many open files."""
+        wanted = self._config.limits.connections
+        room = room_for(wanted)
+        if room < wanted:
+            _log.warn(
+                "the system allows too few open files: {room} connections are let in, not {wanted};"
+                " raise the hard limit to {needed} (LimitNOFILE in systemd's unit, ulimit -Hn in a shell)",
+                room=room,
+                wanted=wanted,
+                needed=wanted + SPARE,
+            )
+        return room
 
     def _open_control(self, store: Store) -> None:
         """Be asked how this office fares, unless another process is asked already."""

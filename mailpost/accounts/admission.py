@@ -63,6 +63,10 @@ class LoginConnection(Connection):
             return self._give_keys(event)
         return None
 
+    def may_go(self) -> bool:
+        """Likewise, and where the question is a login: guessers have many that wait."""
+        return super().may_go() or isinstance(self.session.asked, Login)
+
     def gone(self) -> None:
         """Nobody waits for the login: its place in the queue is free."""
         if self._login is not None:
@@ -83,6 +87,8 @@ class LoginConnection(Connection):
                 self.end(end)
         else:
             admit()
+            if self.stranger:
+                self.factory.acquainted(self)
         finally:
             self._login = None
 

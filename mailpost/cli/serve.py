@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 CLOSING_SECONDS = 9.5
 """When the office has not closed by then, the process ends all the same; what had a 250 is kept."""
 
-_SPARE_FILES = 200
-
 
 @click.command(
     epilog="""\b
@@ -60,7 +58,6 @@ def serve(verbose: bool) -> None:  # noqa: FBT001 - click's flag
     from mailpost.service import PostOffice  # noqa: PLC0415 - all of Twisted
     from mailpost.workers import Supervisor, inherited_listeners  # noqa: PLC0415 - as above
 
-    _make_room(config.limits.connections)
     listeners = inherited_listeners()
     if listeners is not None:
         _work(config, listeners, verbose=verbose)
@@ -143,17 +140,6 @@ def _begin_logging(*, verbose: bool) -> None:
 
     observer = LineObserver(sys.stderr, LogLevel.debug if verbose else LogLevel.info)
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
-
-
-def _make_room(connections: int) -> None:
-    """Ask the system for as many open files as the connections will need, if it lets us."""
-    import resource  # noqa: PLC0415 - not there on Windows
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + _SPARE_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _reason(error: Exception) -> Exception:

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from mailpost.wire.smtp import SMTPServer
 
 
+OF_USE = 1024
+"""Octets at once that tell somebody who sends a letter from somebody who lets it drip."""
+
 _log = Logger(namespace="mailpost.intake")
 _ACCEPTED = (Destination, Group)
 
@@ -246,6 +249,8 @@ class SMTPConnection(LoginConnection):
         assert letter is not None
         if letter.spoiled:
             return
+        if self.stranger and len(octets) >= OF_USE:
+            self.factory.of_use(self)
         behind = letter.take(octets)
         if behind is not None:
             self.hold_until(behind)
@@ -288,6 +293,8 @@ class SMTPConnection(LoginConnection):
     def _kept(self, kept: Kept, letter: LetterUnderWay, octets: int) -> None:
         self._letters += kept.failed is None
         self._forget()
+        if self.stranger and kept.failed is None:
+            self.factory.of_use(self)
         if not self.session.closed:
             self._conclude(kept.outcomes, letter.envelope.trace)
             self.flush()  # whoever waits for it need not wait for the log as well

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import resource
 import signal
 import socket
 import subprocess
@@ -174,24 +173,6 @@ def test_another_reason():
     assert serve_module._reason(OSError("x")).exit_code == failures.FAILED
     fault = ZeroDivisionError()
     assert serve_module._reason(fault) is fault
-
-
-@pytest.mark.parametrize(
-    ("limits", "asked"),
-    [
-        ((1024, 4096), (1200, 4096)),
-        ((1024, 1100), (1100, 1100)),
-        ((4096, 4096), None),
-        ((-1, -1), None),
-    ],
-)
-def test_room_for_connections(monkeypatch, limits, asked):
-    """As many open files are asked for as connections may come, as far as the system lets us."""
-    calls = []
-    monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
-    monkeypatch.setattr(resource, "setrlimit", lambda _, new: calls.append(new))
-    serve_module._make_room(1000)
-    assert calls == ([asked] if asked else [])
 
 
 @pytest.fixture
