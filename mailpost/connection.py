@@ -380,7 +380,7 @@ class Connection(Protocol):
         elif not self.session.closed:
             self.end(say_why())
 
-    def may_go(self) -> bool:
+    def may_go(self, *, alone: bool) -> bool:  # noqa: ARG002 - a login minds
         """Whether nothing is lost if it gives way just now: nothing was asked that is not answered."""
         return self.session.asked is None
 

@@ -16,8 +16,11 @@ from typing import Protocol
 class Stranger(Protocol):
     """A connection of somebody who has not logged in, from where nobody has of late."""
 
-    def may_go(self) -> bool:
-        """Whether nothing is lost if it ends just now."""
+    def may_go(self, *, alone: bool) -> bool:
+        """Whether nothing is lost if it ends just now.
+
+        :param alone: it is the only one from its neighbourhood.
+        """
 
     def give_way(self) -> None:
         """End at once; its place is free when this returns."""
@@ -55,11 +58,12 @@ class Strangers:
         if not self._near:
             return False
         own = len(self._near.get(near, ()))
-        fullest = max(self._near.values(), key=len)
-        if len(fullest) <= own:
+        most = max(map(len, self._near.values()))
+        if most <= own:
             return False
-        for who in fullest:
-            if who.may_go():
-                who.give_way()
-                return True
-        return False
+        fullest = (who for here in self._near.values() if len(here) == most for who in here)
+        gives = next((who for who in fullest if who.may_go(alone=most == 1)), None)
+        if gives is None:
+            return False
+        gives.give_way()
+        return True

@@ -98,18 +98,20 @@ def test_a_letter_that_drips_is_forgotten() -> None:
 
 
 def test_who_has_logged_in_stays() -> None:
-    """And another comes from the same place; a login that has to wait gives way."""
+    """So does a login that has to wait, from where there is no other; one of many that wait gives way."""
     office = Collection()
     full(office, 9)
     user = office.peer("192.0.2.1")
-    strangers = [office.peer(f"203.0.113.{20 + n}", inside=False) for n in range(8)]
     office.checker.answer = Deferred()
-    strangers[0].ask(LOGIN)
+    single, *crowd = [office.peer(f"203.0.113.{20 + (n > 0)}", inside=False) for n in range(8)]
+    for peer in (single, *crowd):
+        assert peer.ask(LOGIN).count(b"\r\n") == 2
     new = office.peer(NEW, inside=False)
     assert new.heard().startswith(b"+OK")
     assert user.connected
-    assert strangers[0].heard() == b"-ERR [SYS/TEMP] too many connections, try again later\r\n"
-    assert not strangers[0].connected
+    assert single.connected
+    assert crowd[0].heard() == b"-ERR [SYS/TEMP] too many connections, try again later\r\n"
+    assert [one.connected for one in crowd[:2]] == [False, True]
 
 
 @pytest.mark.parametrize("reads", [True, False])

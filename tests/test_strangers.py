@@ -15,7 +15,8 @@ class Guest:
         self.gone = False
         strangers.arrive(self, near)
 
-    def may_go(self) -> bool:
+    def may_go(self, *, alone: bool) -> bool:
+        self.alone = alone
         return not self.busy
 
     def give_way(self) -> None:
@@ -53,6 +54,10 @@ def test_among_equals_who_was_of_no_use_for_the_longest_time() -> None:
     strangers.arrive(useful, "a")
     assert strangers.make_room("new")
     assert (useful.gone, silent.gone, other.gone) == (False, True, False)
+    other.busy = True
+    assert strangers.make_room("new")
+    assert (useful.gone, other.gone) == (True, False)
+    assert useful.alone
 
 
 def test_what_is_owed_an_answer_stays() -> None:

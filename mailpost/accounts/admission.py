@@ -63,9 +63,9 @@ class LoginConnection(Connection):
             return self._give_keys(event)
         return None
 
-    def may_go(self) -> bool:
-        """Likewise, and where the question is a login: guessers have many that wait."""
-        return super().may_go() or isinstance(self.session.asked, Login)
+    def may_go(self, *, alone: bool) -> bool:
+        """Likewise, and where a login is one of many that wait: those are guesses."""
+        return super().may_go(alone=alone) or (not alone and isinstance(self.session.asked, Login))
 
     def gone(self) -> None:
         """Nobody waits for the login: its place in the queue is free."""
