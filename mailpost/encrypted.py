@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from mailpost.outlet import Outlet, outlet_for
 from mailpost.proxied import proxy_header
-from mailpost.tls.stream import Stream
+from mailpost.tls.stream import MOST, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -155,14 +155,17 @@ class Encrypted(Protocol):
         """Nothing more should be sent before the ``drained`` callback came; first, hands are shaken."""
         return not self._stream.shaken or self._outlet.full
 
-    def send(self, octets: bytes) -> None:
-        """Send, in order."""
+    def send(self, octets: bytes | memoryview) -> None:
+        """Send, in order; what cannot be sent at once is copied."""
         if self._ended or self._closing is not None:
             return
-        if self._stream.shaken:
+        if not self._stream.shaken:
+            self._unsaid.append(bytes(octets))
+        elif len(octets) <= MOST:
             self._outlet.send(self._stream.send(octets))
         else:
-            self._unsaid.append(octets)
+            for start in range(0, len(octets), MOST):
+                self._outlet.send(self._stream.send(octets[start : start + MOST]))
 
     def detach(self) -> None:
         """Tell nobody any more when there is room again."""
@@ -197,7 +200,7 @@ class Encrypted(Protocol):
             self._end(unsaid, orderly=self._closing)
             return
         if unsaid:
-            self._outlet.send(self._stream.send(unsaid))
+            self.send(unsaid)
         else:
             self._answer()
         if not self._outlet.full:
@@ -214,12 +217,11 @@ class Encrypted(Protocol):
 
     def _end(self, last: bytes, *, orderly: bool) -> None:
         self._ended = True
-        octets = self._stream.send(last) if last else b""
-        self._stream.close()
+        self._stream.close(last)
         if self._choked:  # what still comes is thrown away, and the peer's end is to be heard
             self._choked = False
             self.transport.resumeProducing()
-        self._outlet.close(octets + self._stream.output(), orderly=orderly)
+        self._outlet.close(self._stream.output(), orderly=orderly)
 
     def _outlet_drained(self) -> None:
         if self._choked:

@@ -32,8 +32,8 @@ class Outlet(Protocol):
     def full(self) -> bool:
         """Nothing more should be sent before the ``drained`` callback came."""
 
-    def send(self, octets: bytes) -> None:
-        """Send, in order."""
+    def send(self, octets: bytes | memoryview) -> None:
+        """Send, in order; what cannot be sent at once is copied."""
 
     def detach(self) -> None:
         """Leave the transport alone: another outlet takes over, or the connection is being closed."""
@@ -73,7 +73,7 @@ class SocketOutlet:
         self._drained = drained
         self.full = False
 
-    def send(self, octets: bytes) -> None:
+    def send(self, octets: bytes | memoryview) -> None:
         """Send, in order."""
         if not self.full:
             try:
@@ -87,7 +87,7 @@ class SocketOutlet:
             # which `full` tells apart.
             self._transport.registerProducer(self, streaming=False)
             self.full = True
-        self._transport.write(octets)
+        self._transport.write(bytes(octets))
 
     def resumeProducing(self) -> None:
         """All that the transport held has gone out."""
@@ -126,9 +126,9 @@ class TransportOutlet:
         self._attached = True
         transport.registerProducer(self, True)  # type: ignore[attr-defined]  # IConsumer as well
 
-    def send(self, octets: bytes) -> None:
+    def send(self, octets: bytes | memoryview) -> None:
         """Send, in order."""
-        self._transport.write(octets)
+        self._transport.write(bytes(octets))
 
     def pauseProducing(self) -> None:
         """The transport holds more than it likes to."""

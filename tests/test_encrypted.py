@@ -172,6 +172,14 @@ def test_as_any_transport(office: Office) -> None:
     assert room.lost == 1
 
 
+def test_very_much_at_a_time(office: Office) -> None:
+    """However much is said at once, all of it comes."""
+    client, room = office.shaken()
+    said = bytes(range(256)) * 4099
+    room.outlet.send(said)
+    assert client.told() == said
+
+
 def test_the_greeting_goes_with_the_tickets(office: Office) -> None:
     """What waited for the handshake goes out in one piece with the end of it."""
     client, _ = office.connect()

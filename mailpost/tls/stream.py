@@ -16,18 +16,21 @@ from OpenSSL._util import lib as _openssl
 if TYPE_CHECKING:
     from OpenSSL import SSL
 
+MOST = 512 * 1024
+"""Octets that may be sent at a time."""
+
 _RECORD = 16 * 1024
 """What one record holds at most (RFC 8446 §5.1). OpenSSL's memory keeps the size that it once had, so it is
 given no more than that at a time."""
 
-_ROOM = 8 * _RECORD
-_ENOUGH = (
-    5 * _RECORD
-)  # a piece that comes in may complete a record, and one that goes out has its frame
+_PLAIN_ROOM = 8 * _RECORD
+_ENOUGH = 5 * _RECORD  # the next piece may have a record that is here in part, and one more
+_CIPHER_ROOM = MOST + 8 * _RECORD  # each record has its frame, and tickets may wait before them
 
 # One for all connections, since nothing stays in them: the reactor has one thread.
-_PLAIN = _ffi.new("char[]", _ROOM)
-_CIPHER = _ffi.new("char[]", _ROOM)
+_new = _ffi.new_allocator(should_clear_after_alloc=False)
+_PLAIN = _new("char[]", _PLAIN_ROOM)
+_CIPHER = _new("char[]", _CIPHER_ROOM)
 
 
 class Stream:
@@ -65,7 +68,7 @@ class Stream:
             _openssl.ERR_clear_error()  # what others have left there would be taken for ours
             if not (self.shaken or self._shake_hands()):
                 continue
-            while (got := _openssl.SSL_read(self._ssl, _PLAIN + filled, _ROOM - filled)) > 0:
+            while (got := _openssl.SSL_read(self._ssl, _PLAIN + filled, _PLAIN_ROOM - filled)) > 0:
                 filled += got
             self._look(got)
             if filled > _ENOUGH:
@@ -75,9 +78,12 @@ class Stream:
             said.append(_ffi.buffer(_PLAIN, filled)[:])
         return said[0] if len(said) == 1 else b"".join(said)
 
-    def send(self, octets: bytes) -> bytes:
-        """Encrypt what is to be said; what is to be sent for it, and for whatever came before."""
-        sent: list[bytes] = []
+    def send(self, octets: bytes | memoryview) -> memoryview:
+        """Encrypt what is to be said; what is to be sent for it, and for whatever came before.
+
+        :param octets: no more than :data:`MOST`.
+        :returns: is to be used at once: whatever is sent next, on any connection, takes its place.
+        """
         filled = 0
         outgoing = _ffi.from_buffer(octets)
         _openssl.ERR_clear_error()
@@ -86,26 +92,26 @@ class Stream:
             if _openssl.SSL_write(self._ssl, outgoing + start, piece) <= 0:
                 self._break()
                 break
-            filled += _openssl.BIO_read(self._from_ssl, _CIPHER + filled, _ROOM - filled)
-            if filled > _ENOUGH:
-                sent.append(_ffi.buffer(_CIPHER, filled)[:])
-                filled = 0
-        if filled:
-            sent.append(_ffi.buffer(_CIPHER, filled)[:])
-        return sent[0] if len(sent) == 1 else b"".join(sent)
+            filled += _openssl.BIO_read(self._from_ssl, _CIPHER + filled, _CIPHER_ROOM - filled)
+        return memoryview(_ffi.buffer(_CIPHER, filled))
 
     def output(self) -> bytes:
         """What TLS itself has to send, perhaps ``b""``."""
         sent = b""
-        while (got := _openssl.BIO_read(self._from_ssl, _CIPHER, _ROOM)) > 0:
+        while (got := _openssl.BIO_read(self._from_ssl, _CIPHER, _CIPHER_ROOM)) > 0:
             sent += _ffi.buffer(_CIPHER, got)[:]
         return sent
 
-    def close(self) -> None:
-        """Say that nothing more will come: close_notify (RFC 8446 §6.1)."""
-        if self.shaken and not self._broken:
-            _openssl.SSL_shutdown(self._ssl)
-            _openssl.ERR_clear_error()
+    def close(self, last: bytes) -> None:
+        """Say the last words, and that nothing more will come: close_notify (RFC 8446 §6.1)."""
+        if not self.shaken or self._broken:
+            return
+        _openssl.ERR_clear_error()
+        if last and _openssl.SSL_write(self._ssl, last, len(last)) <= 0:
+            self._break()
+            return
+        _openssl.SSL_shutdown(self._ssl)
+        _openssl.ERR_clear_error()
 
     def _shake_hands(self) -> bool:
         result = _openssl.SSL_do_handshake(self._ssl)
