@@ -24,7 +24,7 @@ MAX_BUFFERED = 32 * 1024
 One read gives up to 64 KiB, so that much more there may be.
 """
 
-MAX_THROWN_AWAY = 1 << 20
+MAX_THROWN_AWAY = 256 * 1024
 """Octets that are read and thrown away after a session's end; then the connection is reset."""
 
 CLOSING_SECONDS = 10.0

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["accept_few", "adopt", "from_systemd", "listen_at_file"]
 
-ACCEPTED_AT_ONCE = 10
+ACCEPTED_AT_ONCE = 4
 """Connections that a listener takes in one round of the reactor."""
 
 

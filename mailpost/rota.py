@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-SLICE_SECONDS = 0.002
+SLICE_SECONDS = 0.001
 """How long in each round of the reactor those are served who wait here."""
 
 TURN = 16

@@ -35,7 +35,7 @@ class Closed(Factory):
 
 
 def test_a_port_takes_few_at_once() -> None:
-    """However many wait, and in every round anew; Twisted's own takes ten times as many to begin with."""
+    """However many wait, and in every round anew; Twisted's own takes a hundred to begin with."""
     port: Any = Port(0, Closed())
     port.socket = crowd = Crowd()
     port.numberAccepts = 100  # as startListening has it

@@ -25,8 +25,9 @@ domains = {domains}
 # It needs a local disk.
 store = {store}
 
-# How many processes serve: a number, or "auto" for one on each core. Limits on connections and guesses
-# are counted by each for itself.
+# How many processes serve: a number, or "auto" for one on each core. Each counts for itself what stands below
+# in [limits], and the guesses of [guard]. So with 4 of them there may be up to 4 times as many connections,
+# letters within an hour, and guesses before a ban; a ban counts in all of them within a second.
 # workers = 1
 
 # Who gets the mail to postmaster, which every office has to take (RFC 5321). Without this key the

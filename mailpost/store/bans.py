@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from mailpost.bans import ROOM, Ban, Bans
 from mailpost.outcome import TemporaryFailure
 from mailpost.store import sql, sql_bans
-from mailpost.store.changes import BANNED
+from mailpost.store.changes import BANNED, GUARDED
 from mailpost.store.errors import NoSuchBan
 from mailpost.store.writer import Operation
 
@@ -69,9 +69,9 @@ class KeptBans:
     # For the office -------------------------------------------------------------------------------
 
     def fill(self, bans: Bans, changed: Callable[[], None]) -> None:
-        """Put those in force into memory, now and whenever the command line has changed them.
+        """Put those in force into memory, now and whenever they have changed.
 
-        :param changed: told after it has.
+        :param changed: told after the command line has changed them.
         :raises apsw.Error: they cannot be read.
         """
 
@@ -84,6 +84,7 @@ class KeptBans:
             changed()
 
         self._changes.follow(BANNED, read_again)
+        self._changes.follow(GUARDED, read)  # by another worker, perhaps
         read()
 
     def keep(self, ban: Ban) -> None:
@@ -140,13 +141,17 @@ class Keep(Operation[None]):
 
     @classmethod
     def apply(cls, db: apsw.Connection, operations: Sequence[Keep]) -> Sequence[None]:
-        """One row each; what is over goes, and the oldest where there are more than memory takes."""
+        """One row each, and the other workers are told.
+
+        What is over goes, and the oldest where there are more than memory takes.
+        """
         for keep in operations:
             ban = keep.ban
             db.execute(sql_bans.FORGET, (int(ban.made),))
             row = (str(ban.network), _whole(ban.until), int(ban.made), ban.reason, ban.guesses)
             db.execute(sql_bans.KEEP, row)
         db.execute(sql_bans.FORGET_OLDEST, (ROOM,))
+        db.execute(sql_bans.CHANGE, (GUARDED,))
         return [None] * len(operations)
 
 

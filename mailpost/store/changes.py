@@ -1,8 +1,8 @@
 """What the command line has changed, and a running office holds in memory.
 
-``mailpost device remove`` and ``mailpost ban add`` run in another process. Each adds one to a number of its
-own in the store. Twice a second the office looks at those numbers, by one statement, and only where one has
-grown at what was changed.
+``mailpost device remove`` and ``mailpost ban add`` run in another process, and so do the other workers, whose
+guards ban. Each adds one to a number of its own in the store. Twice a second the office looks at those
+numbers, by one statement, and only where one has grown at what was changed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 INTERVAL = 0.5  # seconds: a change is noticed within one
 
 REVOKED = "revoked"  # accounts and devices were taken away
-BANNED = "banned"  # bans were made or lifted
+BANNED = "banned"  # bans were made or lifted by hand
+GUARDED = "guarded"  # the guard of some worker has banned somebody
 
 
 class Changes:

@@ -132,6 +132,20 @@ def test_the_allowed_are_not_banned(guarded, office, shell):
         assert not guarded.guard.banned(peer)
 
 
+def test_a_ban_counts_in_every_worker(office, guarded, shell):
+    """Within a second; nobody takes it for one by hand."""
+    shell.clock.advance(office.clock.seconds() - shell.clock.seconds())
+    other = Guarded(shell)
+    guarded.guesses("192.0.2.7")
+    office.turn()
+    assert not other.guard.banned("192.0.2.7")
+    shell.clock.advance(1)
+    assert other.guard.banned("192.0.2.7")
+    office.clock.advance(1)
+    assert guarded.guard.banned("192.0.2.7")
+    assert (guarded.changes, other.changes) == (0, 0)
+
+
 def test_by_hand_comes_before_the_guard(office, guarded, shell):
     """A ban by hand takes the place of the guard's and keeps its count, and not the other way round."""
     guarded.guesses("192.0.2.7")
