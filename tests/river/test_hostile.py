@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import smtplib
 import socket
 import threading
 import time
@@ -14,7 +15,7 @@ from mailpost.wire.downgrade import downgraded
 
 from .dialogue import POP3, SMTP, Dialogue
 from .maildrop import collect, only_letter
-from .office import attempts
+from .office import PATIENCE, attempts
 
 if TYPE_CHECKING:
     from .authority import CertifiedOffice
@@ -32,6 +33,21 @@ def send_what_can_be_sent(dialogue: Dialogue, octets: bytes) -> None:
     """Send, even to somebody who closes meanwhile."""
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         dialogue.send(octets)
+
+
+class TLSPOP3(POP3):
+    """A client of the POP3 port with implicit TLS."""
+
+    def __init__(self, office: CertifiedOffice, user: str, *, window: int = 0) -> None:
+        self._office = office
+        super().__init__(office.pop3s, user, window=window)
+
+    def begin(self) -> None:
+        """Begin TLS, and log in under it."""
+        self._input.close()
+        self.socket = self._office.context.wrap_socket(self.socket, server_hostname="127.0.0.1")
+        self._input = self.socket.makefile("rb", buffering=1 << 16)
+        super().begin()
 
 
 @LINES
@@ -101,6 +117,23 @@ def test_a_letter_that_nobody_reads(office: Office) -> None:
                 assert sender.deliver(BODY, other).startswith(b"250")
             assert only_letter(office.pop3, other).body == BODY
         assert office.memory("VmHWM") - before < 20 * MIB
+
+
+def test_a_letter_that_nobody_reads_under_tls(certified: CertifiedOffice) -> None:
+    """The same under TLS: no more is encrypted than goes out. In memory the letter is whole at no time."""
+    user = certified.newcomer()
+    before = certified.memory("VmHWM")
+    body = b"Subject: long\r\n\r\n" + (b"x" * 70 + b"\r\n") * (20 * MIB // 72)
+    with smtplib.SMTP("127.0.0.1", certified.starttls, timeout=PATIENCE) as sender:
+        sender.starttls(context=certified.context)
+        assert sender.sendmail("sender@example.net", f"{user}@example.org", body) == {}
+    with Meanwhile(certified) as others, TLSPOP3(certified, user, window=SMALL) as peer:
+        peer.send(b"RETR 1\r\n" * 50)
+        others.go_round()
+        others.go_round()
+        assert certified.memory("VmHWM") - before < 20 * MIB
+    with TLSPOP3(certified, user) as reader:
+        assert reader.retrieve(1).endswith(body)
 
 
 @pytest.mark.parametrize(
