@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from OpenSSL import SSL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mailpost.tls.certificates import KeyPair
 
@@ -40,22 +40,23 @@ class Contexts:
 
     def __init__(self, pairs: Sequence[KeyPair], made: float) -> None:
         self.made = made
-        by_pairs: dict[tuple[int, ...], SSL.Context] = {}
-        self._by_name: dict[str, SSL.Context] = {}
         first = {pairs[0].kind: pairs[0]}
         for pair in pairs:
             if set(pair.description.names) & set(pairs[0].description.names):
                 first.setdefault(pair.kind, pair)
+        self._first = make_context(list(first.values()))
+        self._first.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
+        by_pairs = {_same(first): self._first}
+        self._by_name: dict[str, SSL.Context] = {}
         for name in {name for pair in pairs for name in pair.description.names}:
             # Of one kind the first that is listed counts.
             chosen = {pair.kind: pair for pair in reversed(pairs) if name in pair.description.names}
-            key = tuple(sorted(map(id, chosen.values())))
+            key = _same(chosen)
             if key not in by_pairs:
                 by_pairs[key] = make_context(list(chosen.values()))
             self._by_name[name] = by_pairs[key]
-        self._first = make_context(list(first.values()))
-        self._first.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
-        self._first.set_tlsext_servername_callback(self._choose)
+        if len(by_pairs) > 1:  # to be called back and to look takes 7 % of a hello's time
+            self._first.set_tlsext_servername_callback(self._choose)
 
     def connection(self) -> SSL.Connection:
         """A new connection, on memory, that waits for the peer's first word."""
@@ -73,6 +74,11 @@ class Contexts:
         context = self._by_name.get(name) or self._by_name.get(f"*.{name.partition('.')[2]}")
         if context is not None:
             connection.set_context(context)
+
+
+def _same(chosen: Mapping[str, KeyPair]) -> tuple[int, ...]:
+    """What is the same for the same pairs."""
+    return tuple(sorted(map(id, chosen.values())))
 
 
 def make_context(pairs: Sequence[KeyPair]) -> SSL.Context:

@@ -244,6 +244,24 @@ def test_sessions_are_resumed(office, version, tickets, hostname):
     assert second.tls.session_reused
 
 
+@pytest.mark.parametrize("version", [V1_2, V1_3])
+@pytest.mark.parametrize("tickets", [True, False])
+def test_one_certificate_for_whatever_name(server, version, tickets):
+    """Where there is no choice a name makes no difference, not for resuming either."""
+    context = client_context(version)
+    if not tickets:
+        context.options |= ssl.OP_NO_TICKET
+    session = None
+    for hostname in ("a.example", "a.example", "elsewhere.example", None):
+        connection = accept(server)
+        client = Client(context, hostname, session).shake(connection)
+        connection.shutdown()
+        assert client.name == "a.example" or client.tls.session_reused
+        if hostname == "a.example":
+            assert client.tls.session_reused is (session is not None)
+        session = client.tls.session
+
+
 def test_tickets_do_not_live_for_ever(server, clock):
     """Their keys are made anew twice a day."""
     context = client_context(V1_2)
