@@ -108,6 +108,7 @@ class Attack:
     :ivar lead: lines that come before it, parted by ``|``.
     :ivar first: the number of the first connection, for ``%`` in those lines.
     :ivar octets: of memory that a connection may take.
+    :ivar interval: seconds between two octets of a connection that drips.
     :ivar pause: seconds before a connection that has ended is made anew.
     """
 
@@ -119,6 +120,7 @@ class Attack:
     text: str = ""
     times: int = 1
     pause: float = 1.0
+    interval: float = 1.0
     first: int = 0
     octets: int = PER_CONNECTION
 
@@ -130,6 +132,7 @@ class Attack:
             "-a": self.addresses,
             "-n": self.times,
             "-w": self.pause,
+            "-i": self.interval,
             "-L": self.lead,
             "-F": self.text,
             "-f": self.first,
@@ -163,7 +166,9 @@ class Siege(Row):
         honest(LOOKERS / PER_SECOND, spent)  # passwords are known, and so is the place
         peace = honest(plan.seconds, spent)
         before = system.memory().pss
+        opening = time.monotonic()
         with attacking(load.compiled("hostile", plan.programs), self._attack, system) as attackers:
+            opening = time.monotonic() - opening
             settled, cpu, begun = system.memory().pss, system.cpu_seconds(), time.monotonic()
             war = honest(plan.seconds, spent)
             cpu = (system.cpu_seconds() - cpu) / (time.monotonic() - begun)
@@ -177,6 +182,7 @@ class Siege(Row):
                 details[f"{what}_{when}_ahead"] = visits.costs(0.99)
                 details[f"{what}_{when}_failures"] = float(len(visits.failures))
         details |= {"before": float(before), "settled": float(settled), "after": float(after)}
+        details["opening"] = opening
         details["grown"] = float(after - before)
         details["allowed"] = SLACK + self._attack.octets * done["held"]
         return Sample(max(visits.quantile(0.99) for visits in war), cpu, details)
@@ -189,6 +195,17 @@ def _honest(system: Besieged) -> Sequence[Callable[[int], None]]:
         lambda _: hand_in(smtp, SENDER, address(RECEIVER)),
         lambda number: look_in(pop3, COLLECTOR, user_name(FIRST_LOOKER + number % LOOKERS)),
     )
+
+
+class Sleepers(Siege):
+    """Sessions that have logged in and do nothing: no attack, but many."""
+
+    def prepare(self, system: System, plan: Plan) -> None:
+        """Make their accounts."""
+        super().prepare(system, plan)
+        assert isinstance(system, Besieged)
+        count = str(self._attack.connections)
+        system.run("benchmarks.mailpost_crowd", "sleepers", system.config, count)
 
 
 class Attackers:
@@ -236,6 +253,7 @@ def attacking(program: Path, attack: Attack, system: Besieged) -> Iterator[Attac
 ENVELOPE = f"EHLO a|MAIL FROM:<a@example.com>|RCPT TO:<{address(RECEIVER)}>|DATA"
 LOGIN = f"USER {USER_PREFIX}%|PASS {PASSWORD}"
 MANY = 5000
+SESSIONS = 10_000
 
 
 def hostile_rows(plan: Plan) -> list[Row]:
@@ -249,13 +267,16 @@ def hostile_rows(plan: Plan) -> list[Row]:
               Attack("drip", "smtp", MANY, 500, lead=ENVELOPE), room=True),
         Siege("drip-pop3", f"{MANY:,} drip a command of POP3, all let in",
               Attack("drip", "pop3", MANY, 500), room=True),
+        Sleepers("sleepers", f"{SESSIONS:,} POP3 sessions that do nothing, all let in",
+                 Attack("drip", "pop3", SESSIONS, 1000, lead=f"USER sleeper%|PASS {PASSWORD}",
+                        interval=3600.0), room=True),
         Siege("drip-shipped", f"{MANY:,} drip a command, as many as it ships let in",
               Attack("drip", "smtp", MANY, 500)),
         Siege("mute-pop3", f"{READERS} never read letters of 4 MB",
               Attack("mute", "pop3", READERS, READERS, lead=LOGIN, text=nobody_reads, times=50,
                      first=FIRST_READER)),
         Siege("mute-smtp", "900 never read replies",
-              Attack("mute", "smtp", 900, 100, text="NOOP\r\n", times=20_000)),
+              Attack("mute", "smtp", 900, 100, text="NOOP\r\n", times=20_000, octets=128 << 10)),
         Siege("flood-line", "50 send commands without end",
               Attack("flood", "smtp", 50, 10, text="x" * 64, pause=0.0)),
         Siege("flood-data", "20 send a letter without end",

@@ -4,6 +4,9 @@
 commands it would take half an hour. Accounts without a password are there to be searched among. Two users
 that exist have letters and devices: what they are for, :mod:`benchmarks.scale_rows` says.
 
+``sleepers CONFIG COUNT`` makes accounts that log in and do nothing (:mod:`benchmarks.hostile`). Their
+password is hashed as cheaply as can be: what ten thousand first logins cost is not what is measured.
+
 ``grow CONFIG PRESENT ACCOUNTS EACH USER LETTERS`` adds to an office that may be open: accounts up to so many,
 each with some letters, and letters for one of its users (:mod:`benchmarks.growth`).
 """
@@ -18,7 +21,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.row import OPENING_USER
-from benchmarks.systems import DEVICE_PASSWORD, alias_address, crowd_name, user_name
+from benchmarks.systems import (
+    DEVICE_PASSWORD,
+    PASSWORD,
+    alias_address,
+    crowd_name,
+    sleeper_name,
+    user_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,6 +152,18 @@ def grow(config: str, present: int, accounts: int, each: int, user: int, letters
         crowd.deliver(full, letters)
 
 
+def sleepers(config: str, count: int) -> None:
+    """Make those that are not there."""
+    from argon2 import PasswordHasher  # noqa: PLC0415 - likewise
+
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    with opened(config) as store:
+        for number in range(count):
+            if store.accounts.find(sleeper_name(number)) is None:
+                store.accounts.add(sleeper_name(number), cheap)
+
+
 if __name__ == "__main__":
-    does: Callable[..., None] = fill if sys.argv[1] == "fill" else grow
+    ways: dict[str, Callable[..., None]] = {"fill": fill, "grow": grow, "sleepers": sleepers}
+    does = ways[sys.argv[1]]
     does(sys.argv[2], *map(int, sys.argv[3:]))

@@ -51,6 +51,11 @@ def crowd_name(number: int) -> str:
     return f"crowd{number}"
 
 
+def sleeper_name(number: int) -> str:
+    """Name one of the many who log in and do nothing."""
+    return f"sleeper{number}"
+
+
 def crowd_address(number: int) -> str:
     """Give the mail address of one of the many."""
     return f"{crowd_name(number)}@{DOMAIN}"
