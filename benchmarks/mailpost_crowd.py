@@ -156,11 +156,16 @@ def sleepers(config: str, count: int) -> None:
     """Make those that are not there."""
     from argon2 import PasswordHasher  # noqa: PLC0415 - likewise
 
+    from mailpost.store.accounts import Add  # noqa: PLC0415 - likewise
+
     cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     with opened(config) as store:
-        for number in range(count):
-            if store.accounts.find(sleeper_name(number)) is None:
-                store.accounts.add(sleeper_name(number), cheap)
+        names = [name for name in map(sleeper_name, range(count)) if not store.accounts.find(name)]
+        for start in range(0, len(names), AT_ONCE):  # of so many one commit
+            for name in names[start : start + AT_ONCE]:
+                store.ledger.submit(Add(name, cheap, None, None))
+            while store.ledger.turn():
+                pass
 
 
 if __name__ == "__main__":

@@ -61,10 +61,11 @@ class Remembered:
     What is remembered is bound to the hash that is kept: when that changes, it is remembered no
     more.
 
-    :param capacity: how many; the one not used for longest makes room.
+    :param capacity: how many; the one not used for longest makes room. Right ones alone are remembered, so no
+        stranger fills it; with more users than that each look for mail would cost a hash.
     """
 
-    def __init__(self, capacity: int = 10_000) -> None:
+    def __init__(self, capacity: int = 100_000) -> None:
         self._capacity = capacity
         self._key = secrets.token_bytes(32)
         self._digests: OrderedDict[bytes, None] = OrderedDict()
