@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from twisted.internet.defer import Deferred
@@ -114,15 +114,16 @@ class Ledger:
     def turn(self) -> int:
         """Write what waits, as one transaction; how many operations that was."""
         with self._writing:
-            batch: list[tuple[Operation[Any], Deferred[Any] | _Caller]] = []
-            with suppress(IndexError):
-                while len(batch) < BATCH:
-                    batch.append(self._waiting.popleft())
-            if not batch:
+            if not self._waiting:
                 self._checkpoints.idle(self._writer)
                 return 0
-            self._alone = len(batch) == 1
-            answers = self._writer.perform([operation for operation, _ in batch])
+            with ExitStack() as held:
+                with suppress(OSError):  # then the writer will say so to each of them
+                    # First: what comes while another process writes is written along with the rest.
+                    held.enter_context(self._writer.turns)
+                batch = self._next_batch()
+                self._alone = len(batch) == 1
+                answers = self._writer.perform([operation for operation, _ in batch])
         told: list[tuple[Deferred[Any], Any]] = []
         for (_, asker), answer in zip(batch, answers, strict=True):
             if isinstance(asker, _Caller):
@@ -152,6 +153,9 @@ class Ledger:
             pass
         self._checkpoints.close()
         self._writer.close()
+
+    def _next_batch(self) -> list[tuple[Operation[Any], Deferred[Any] | _Caller]]:
+        return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
 
     def _gathered(self) -> None:
         self._gathering = False

@@ -19,13 +19,16 @@ FLOCK = struct.Struct("hhqqi4x")
 
 
 class TurnLock:
-    """Hold it (``with turns:``) to write. One per thread that writes."""
+    """Hold it (``with turns:``) to write. One per thread that writes, which may hold it within itself."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._depth = 0
 
     def __enter__(self) -> None:
-        _wait(self._file)
+        if not self._depth:
+            _wait(self._file)
+        self._depth += 1
 
     def __exit__(
         self,
@@ -33,7 +36,9 @@ class TurnLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        _release(self._file)
+        self._depth -= 1
+        if not self._depth:
+            _release(self._file)
 
     def close(self) -> None:
         """Give the lock file up. Harmless when repeated."""

@@ -72,13 +72,14 @@ class Writer:
     """The one connection of the process that writes.
 
     :param seconds: a clock that only goes forward.
+    :ivar turns: held while something is written.
     """
 
     log = Logger()
 
     def __init__(self, engine: Engine, turns: TurnLock, seconds: Callable[[], float]) -> None:
         self._engine = engine
-        self._turns = turns
+        self.turns = turns
         self._seconds = seconds
         self._db: apsw.Connection | None = engine.writer()
         self._tried = float("-inf")
@@ -118,7 +119,7 @@ class Writer:
         db = self._trusted()
         db.set_busy_timeout(BRIEFLY_MS)
         try:
-            with self._turns:
+            with self.turns:
                 return db.wal_checkpoint(mode=mode)
         finally:
             db.set_busy_timeout(WAITS_MS)
@@ -138,9 +139,9 @@ class Writer:
     def _transaction(self, db: apsw.Connection, operations: Sequence[Operation[Any]]) -> list[Any]:
         kind = type(operations[0])
         if all(type(operation) is kind for operation in operations) and kind.alone(operations):
-            with self._turns:
+            with self.turns:
                 return list(kind.apply(db, operations))  # synced when it returns
-        with self._turns:
+        with self.turns:
             db.execute("BEGIN IMMEDIATE")
             try:
                 answers = _apply(db, operations)
@@ -166,7 +167,7 @@ class Writer:
     def _reopen(self) -> apsw.Connection:
         db = self._engine.writer()
         try:
-            with self._turns:
+            with self.turns:
                 left = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except BaseException:
             db.close()

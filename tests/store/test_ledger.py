@@ -1,5 +1,6 @@
 """The ledger: many operations, one commit, each its own answer."""
 
+import errno
 import threading
 
 import pytest
@@ -66,6 +67,35 @@ def test_letters_of_a_turn_are_one_commit(office, alice, bob, commits):
     assert len(commits) == 1
     assert all(now(each) for each in waiting)
     assert len(office.letters(alice)) == len(office.letters(bob)) == 37
+
+
+def test_what_comes_while_another_process_writes_goes_along(office, commits, monkeypatch):
+    """The turn is taken before the batch is, so that waiting for it makes a batch larger."""
+    waiting = [office.ledger.submit(Note("before"))]
+    monkeypatch.setattr(
+        "mailpost.store.turns._wait",
+        lambda _: waiting.append(office.ledger.submit(Note("meanwhile"))),
+    )
+    assert office.ledger.turn() == 2
+    assert [now(each) for each in waiting] == ["before", "meanwhile"]
+    assert len(commits) == 1
+
+
+def test_a_turn_that_cannot_be_had(office, monkeypatch):
+    """Whoever waits is told so, and may come again."""
+
+    def no_locks(_):
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    note = office.ledger.submit(Note("a"))
+    with monkeypatch.context() as patched:
+        patched.setattr("mailpost.store.turns._wait", no_locks)
+        office.turn()
+    with pytest.raises(TemporaryFailure, match="no locks"):
+        now(note)
+    again = office.ledger.submit(Note("a"))
+    office.turn()
+    assert now(again) == "a"
 
 
 def test_bad_operation_harms_no_neighbour(office):

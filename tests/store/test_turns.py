@@ -1,11 +1,13 @@
 """Writers of several processes take turns."""
 
+import fcntl
+import os
 import subprocess
 import sys
 import threading
 
 from mailpost.store import turns
-from mailpost.store.turns import TurnLock
+from mailpost.store.turns import FLOCK, TurnLock
 
 HOLDER = """
 import sys
@@ -63,3 +65,24 @@ def test_older_locks(tmp_path, monkeypatch):
     assert order == ["first", "second"]
     first.close()
     second.close()
+
+
+def test_held_within_itself(tmp_path):
+    """The turn is given away by whoever took it first."""
+    first, second = TurnLock(tmp_path / "turn"), TurnLock(tmp_path / "turn")
+    with first:
+        with first:
+            pass
+        assert not may_take(second)
+    assert may_take(second)
+    first.close()
+    second.close()
+
+
+def may_take(lock):
+    """Whether nobody holds it."""
+    try:
+        fcntl.fcntl(lock._file, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0))
+    except BlockingIOError:
+        return False
+    return True
