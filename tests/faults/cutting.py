@@ -62,6 +62,7 @@ class Wire:
             self._hear()
             for step in steps:
                 self.peer.say(self._pass(UP, step))
+                self.peer.settle()  # much that is said at once is obeyed in turns
                 self._sever_at(UP)
                 self._work()
                 self._hear()
