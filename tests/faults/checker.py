@@ -96,6 +96,7 @@ class Checker:
 
     :param views: as :class:`~tests.faults.history.History` has them.
     :ivar lies: what does not hold, each as a sentence.
+    :ivar recoveries: seconds from the end of a fault to the next letter that was kept.
     """
 
     def __init__(self, views: Iterable[str], *, recovery: float = RECOVERY) -> None:
@@ -104,6 +105,7 @@ class Checker:
             self._views[_user(view)].append(view)
         self._recovery = recovery
         self.lies: list[str] = []
+        self.recoveries: list[float] = []
         self.counts: Counter[str] = Counter()
         self._place = 0
         self._attempts: dict[str, Attempt] = {}
@@ -121,6 +123,11 @@ class Checker:
         self._last_crash = 0
         self._last_answer = 0
         self._mended: float | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the first letter after a fault is yet to come."""
+        return self._mended is not None
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Hold one more event against all that were before."""
@@ -149,7 +156,7 @@ class Checker:
             self.counts["kept"] += 1
             attempt.state = KEPT
             self._last_ack = max(self._last_ack, attempt.begun)
-            self._mended = None
+            self._recovered(event["at"])
             self._owe(attempt.name)
         elif reply.startswith(("452", "5")):  # undone: nothing of it is anywhere
             self.counts["refused"] += 1
@@ -159,6 +166,11 @@ class Checker:
             attempt.state = DOUBTFUL
             attempt.put_off = bool(reply)
         self._count_copies(attempt.name)
+
+    def _recovered(self, at: float) -> None:
+        if self._mended is not None:
+            self.recoveries.append(at - self._mended)
+            self._mended = None
 
     def _take_withdrawn(self, event: Mapping[str, Any]) -> None:
         self.counts["withdrawn"] += 1
@@ -300,9 +312,10 @@ class Checker:
         self._mended = None
 
     def _take_crashed(self, _: Mapping[str, Any]) -> None:
-        """Whoever waited for an answer has none."""
         self._last_crash = self._place
         self._mended = None
+
+    def _take_abandoned(self, _: Mapping[str, Any]) -> None:
         for number in list(self._attempts):
             self._take_answered({"id": number, "reply": ""})
         for number, session in list(self._sessions.items()):

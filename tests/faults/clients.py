@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from tests.faults.letters import body_of
 from tests.river.dialogue import POP3, SMTP, stuffed
 from tests.river.maildrop import Letter
+from tests.river.office import PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -24,17 +25,36 @@ class InUseError(NotNowError):
 
 
 class Sender:
-    """Sends letters over one connection."""
+    """Sends letters over one connection.
+
+    :raises NotNowError: the office cannot just now.
+    """
 
     def __init__(self, history: Telling, port: int) -> None:
         self._history = history
-        self._client = SMTP(port)
+        self._client = SMTP(port, ehlo=False)
+        try:
+            self._greeted(self._client.greeting)
+            self._greeted(self._client.ask(b"EHLO client.example"))
+        except BaseException:
+            self._client.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
+
+    @property
+    def port(self) -> int:
+        """The client's own."""
+        return int(self._client.socket.getsockname()[1])
+
+    def _greeted(self, reply: bytes) -> None:
+        if reply.startswith(b"4"):
+            raise NotNowError(reply)
+        assert reply.startswith(b"2"), reply
 
     def send(
         self,
@@ -104,7 +124,7 @@ class Collector:
         self.letters: list[Letter] = []
         self._marked: list[bytes] = []
         try:
-            self.client = self._client = POP3(port)
+            self.client = self._client = _Door(port)
             _log_in(self.client, view)
         except BaseException:
             self.close()
@@ -144,16 +164,14 @@ class Collector:
             self.letters.append(letter)
 
     def _listing(self, command: str) -> list[tuple[int, bytes]]:
-        answer = self.client.ask(command)
-        if not answer.startswith(b"+OK"):
-            raise NotNowError(answer)
+        _ok(self.client.ask(command))
         pairs = [line.split(b" ") for line in self.client.lines()]
         return [(int(number), value) for number, value in pairs]
 
     def mark(self, indexes: Iterable[int]) -> None:
         """Delete letters, counted from 0."""
         for index in indexes:
-            self.client.ok(f"DELE {index + 1}")
+            _ok(self.client.ask(f"DELE {index + 1}"))
             self._marked.append(self.uidls[index])
 
     def quit(self, *, arrived: Callable[[], bool] = lambda: True) -> bytes:
@@ -172,8 +190,22 @@ class Collector:
         return answer
 
 
+class _Door(POP3):
+    """A client whose office may greet it with a refusal."""
+
+    def begin(self) -> None:
+        """Read the greeting."""
+        _ok(self.line())
+
+
 def _log_in(client: POP3, view: str) -> None:
-    answer = client.login(view)
+    client.send(f"USER {view}\r\nPASS {PASSWORD}\r\n".encode())
+    _ok(client.line())
+    _ok(client.line())
+
+
+def _ok(answer: bytes) -> None:
+    """See that it is +OK, or one of the reasons to come again."""
     if answer.startswith(b"-ERR [IN-USE]"):
         raise InUseError(answer)
     if answer.startswith(b"-ERR [SYS/TEMP]"):

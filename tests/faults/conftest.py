@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.river.conftest import small_disk
 from tests.river.office import Office
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+__all__ = ["small_disk"]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.memory import Peer
 from tests.river.office import PATIENCE
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterable
 
 UP, DOWN = "up", "down"  # what the client says; what it hears
@@ -91,19 +92,68 @@ class Wire:
         raise Severed
 
 
-class Proxy:
-    """A proxy on loopback, for one connection after another.
+class Cable:
+    """A connection between a client and the office, that is cut.
 
+    :ivar passed: how many octets went each way.
+    """
+
+    def __init__(self, client: socket.socket, office: socket.socket, cut: Cut | None) -> None:
+        self._client = client
+        self._office = office
+        self._cut = cut
+        self.passed = {UP: 0, DOWN: 0}
+        for end in (client, office):
+            end.settimeout(PATIENCE)
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def carry(self) -> None:
+        """Carry octets until it is cut, or one of the ends is closed.
+
+        :raises OSError: one of them is gone.
+        """
+        ways = {self._client: (UP, self._office), self._office: (DOWN, self._client)}
+        while not self._reached():
+            readable, _, _ = select.select(list(ways), [], [], PATIENCE)
+            for source in readable:
+                side, sink = ways[source]
+                octets = source.recv(1 << 16)
+                if not octets:
+                    return
+                if self._cut is not None and self._cut.side == side:
+                    octets = octets[: self._cut.at - self.passed[side]]
+                sink.sendall(octets)
+                self.passed[side] += len(octets)
+                if self._reached():
+                    break
+        self._sever(self._client, self._office)
+
+    def _reached(self) -> bool:
+        return self._cut is not None and self.passed[self._cut.side] >= self._cut.at
+
+    def _sever(self, *ends: socket.socket) -> None:
+        assert self._cut is not None
+        for end in ends:
+            if self._cut.cleanly:
+                end.shutdown(socket.SHUT_WR)
+            else:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                end.close()
+        if self._cut.cleanly:
+            for end in ends:
+                while end.recv(1 << 16):
+                    pass
+
+
+class Proxies:
+    """A proxy on loopback, for any number of connections.
+
+    :param target: the office's port.
     :ivar port: where it listens.
-    :ivar cut: what becomes of the next connection; None: it lives as long as its ends.
-    :ivar passed: how many octets of the last connection went each way.
     """
 
     def __init__(self, target: int) -> None:
         self._target = target
-        self.cut: Cut | None = None
-        self.passed = {UP: 0, DOWN: 0}
-        self._idle = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -118,15 +168,26 @@ class Proxy:
         self._listener.close()
         assert not self._thread.is_alive()
 
-    def arm(self, cut: Cut | None) -> None:
-        """Say what becomes of the next connection."""
-        self.cut = cut
-        self.passed = {UP: 0, DOWN: 0}
-        self._idle.clear()
+    def next_cut(self) -> Cut | None:
+        """What becomes of the next connection; None: it lives as long as its ends."""
+        raise NotImplementedError
 
-    def done(self) -> None:
-        """Wait until both ends of the last connection are closed."""
-        assert self._idle.wait(PATIENCE)
+    def accepted(self, client: socket.socket) -> None:
+        """Somebody has connected."""
+        threading.Thread(target=self.carry, args=[client], daemon=True).start()
+
+    def carry(self, client: socket.socket) -> None:
+        """Be the connection's cable, from its first octet to its last."""
+        with (
+            suppress(OSError),
+            client,
+            socket.create_connection(("127.0.0.1", self._target)) as office,
+        ):
+            self.begun(Cable(client, office, self.next_cut())).carry()
+
+    def begun(self, cable: Cable) -> Cable:
+        """A cable is about to carry."""
+        return cable
 
     def _serve(self) -> None:
         while True:
@@ -134,43 +195,69 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            with client, socket.create_connection(("127.0.0.1", self._target)) as office:
-                for end in (client, office):
-                    end.settimeout(PATIENCE)
-                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                with suppress(OSError):
-                    self._carry(client, office)
-            self._idle.set()
+            self.accepted(client)
 
-    def _carry(self, client: socket.socket, office: socket.socket) -> None:
-        ways = {client: (UP, office), office: (DOWN, client)}
-        while not self._reached():
-            readable, _, _ = select.select(list(ways), [], [], PATIENCE)
-            for source in readable:
-                side, sink = ways[source]
-                octets = source.recv(1 << 16)
-                if not octets:
-                    return
-                if self.cut is not None and self.cut.side == side:
-                    octets = octets[: self.cut.at - self.passed[side]]
-                sink.sendall(octets)
-                self.passed[side] += len(octets)
-                if self._reached():
-                    break
-        self._sever(client, office)
 
-    def _reached(self) -> bool:
-        return self.cut is not None and self.passed[self.cut.side] >= self.cut.at
+class Proxy(Proxies):
+    """One connection after another, each cut as it is said.
 
-    def _sever(self, *ends: socket.socket) -> None:
-        assert self.cut is not None
-        for end in ends:
-            if self.cut.cleanly:
-                end.shutdown(socket.SHUT_WR)
-            else:
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-                end.close()
-        if self.cut.cleanly:
-            for end in ends:
-                while end.recv(1 << 16):
-                    pass
+    :ivar cut: what becomes of the next connection.
+    """
+
+    def __init__(self, target: int) -> None:
+        super().__init__(target)
+        self.cut: Cut | None = None
+        self._cable: Cable | None = None
+        self._idle = threading.Event()
+
+    @property
+    def passed(self) -> dict[str, int]:
+        """How many octets of the last connection went each way."""
+        return {UP: 0, DOWN: 0} if self._cable is None else self._cable.passed
+
+    def arm(self, cut: Cut | None) -> None:
+        """Say what becomes of the next connection."""
+        self.cut = cut
+        self._cable = None
+        self._idle.clear()
+
+    def done(self) -> None:
+        """Wait until both ends of the last connection are closed."""
+        assert self._idle.wait(PATIENCE)
+
+    def next_cut(self) -> Cut | None:
+        """As it was said."""
+        return self.cut
+
+    def accepted(self, client: socket.socket) -> None:
+        """Nobody else gets in meanwhile."""
+        self.carry(client)
+        self._idle.set()
+
+    def begun(self, cable: Cable) -> Cable:
+        """It is the one that counts."""
+        self._cable = cable
+        return cable
+
+
+class Weather(Proxies):
+    """Some of the connections are cut, at a random octet.
+
+    :param share: how many of them.
+    :param within: octets, within which they are.
+    """
+
+    def __init__(self, target: int, dice: random.Random, share: float, within: int) -> None:
+        super().__init__(target)
+        self._dice = dice
+        self._share = share
+        self._within = within
+        self.cuts = 0
+
+    def next_cut(self) -> Cut | None:
+        """Perhaps one."""
+        if self._dice.random() >= self._share:
+            return None
+        self.cuts += 1
+        at = int(self._within ** self._dice.random())  # as many in a greeting as in a letter
+        return Cut(self._dice.choice([UP, DOWN]), at, cleanly=self._dice.random() < 0.5)

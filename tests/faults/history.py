@@ -93,6 +93,10 @@ class Telling:
         """No process of the office is left."""
         self._add("crashed")
 
+    def abandoned(self) -> None:
+        """The clients have gone as well; whoever waited for an answer hears none."""
+        self._add("abandoned")
+
     def mended(self) -> None:
         """Nothing hinders the office from here on; nobody lends it a hand."""
         self._add("mended")

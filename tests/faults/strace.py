@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import tempfile
 from collections import Counter
@@ -25,12 +27,13 @@ class Fault(NamedTuple):
 
     :ivar how: as strace's ``inject`` says it: ``signal=KILL``, ``error=EIO``.
     :ivar call: a system call's name.
-    :ivar when: at which call of this name it happens, counted from 1 in each thread.
+    :ivar when: at which call of this name it happens, counted from 1 in each thread; or ``3+``, from the
+        third on; or ``3..6``.
     """
 
     how: str
     call: str
-    when: int
+    when: int | str
 
 
 @contextmanager
@@ -49,11 +52,19 @@ def _attached(process: int, *options: str, mortal: bool = False) -> Iterator[Non
         assert "attached" in said, said
         yield
     finally:
-        # Where it has killed the process it ends by itself; told to end meanwhile, it would wait for ever.
+        # Where it has killed the process it ends by itself; told to end meanwhile, it may wait for ever.
         with suppress(subprocess.TimeoutExpired):
             tracer.wait(0.5 if mortal else 0)
         tracer.terminate()
-        tracer.communicate(timeout=PATIENCE)
+        try:
+            tracer.communicate(timeout=5 if mortal else PATIENCE)
+        except subprocess.TimeoutExpired:
+            if not mortal:
+                raise
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+            tracer.kill()
+            tracer.communicate(timeout=PATIENCE)
 
 
 @contextmanager

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from .authority import CertifiedOffice
 from .office import Office
+from .small_disk import NotMounted
+from .small_disk import small_disk as mount_small_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -75,16 +77,14 @@ def program() -> Callable[[str, str], str]:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 MiB, empty."""
-    place = tmp_path / "disk"
-    place.mkdir()
     if os.geteuid() != 0:
         not_here("a small file system can only be mounted by root")
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=64m,mode=700", "mailpost-river", str(place)]
-    mounted = subprocess.run(mounting, capture_output=True, text=True, timeout=30, check=False)
-    if mounted.returncode != 0:
-        not_here(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], timeout=30, check=True)
+    with ExitStack() as mounted:
+        try:
+            place = mounted.enter_context(mount_small_disk(tmp_path / "disk"))
+        except NotMounted as error:
+            not_here(f"no file system can be mounted here: {error}")
+        yield place
 
 
 def not_here(reason: str) -> NoReturn:

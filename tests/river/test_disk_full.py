@@ -10,6 +10,7 @@ import pytest
 from .dialogue import POP3, SMTP
 from .maildrop import collect, read_all
 from .office import attempts
+from .small_disk import fill_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,14 +129,7 @@ def test_a_disk_that_others_fill_to_the_last_octet(cramped: Office, small_disk: 
     for body in bodies:
         assert offer(cramped, user, body).startswith(b"250")
     filler = small_disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12):
-            while True:
-                try:
-                    if file.write(b"\0" * size) < size:
-                        break
-                except OSError:
-                    break
+    fill_up(filler)
     for _ in attempts(5):
         if (reply := offer(cramped, user, SMALL)).startswith(b"452 4.3.1 "):
             break

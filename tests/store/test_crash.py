@@ -73,6 +73,7 @@ class Loaded:
             event = json.loads(line)
             if deaf_from is None or place < deaf_from or event["what"] not in {"answered", "quit"}:
                 history.tell(event)
+        history.abandoned()
         history.crashed()
 
 

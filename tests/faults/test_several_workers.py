@@ -1,0 +1,143 @@
+"""A disk that fails under one of two workers: the other serves, and afterwards both do."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.checker import RECOVERY
+from tests.faults.clients import Sender
+from tests.faults.crowd import Crowd, audit
+from tests.faults.history import History
+from tests.faults.strace import Fault, injected
+from tests.faults.strikes import workers_of
+from tests.river.office import Office, attempts
+from tests.river.small_disk import fill_up
+from tests.river.test_workers import serves
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+VIEWS = ("alice", "bob")
+BUSY = 2.0  # times as long as it takes: Python's tests share a machine
+ERRORS = ("error=EIO", "error=ENOSPC")
+CALLS = ("pwrite64", "fdatasync", "fsync", "writev", "openat", "rename")
+SOME = [
+    Fault("error=EIO", "fdatasync", "1+"),  # no commit can be synced
+    Fault("error=ENOSPC", "pwrite64", "1+"),  # none can be written
+]
+
+strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+
+
+class Pair:
+    """An office of two workers, and a crowd of clients."""
+
+    def __init__(self, folder: Path, log: Path, **settings: str) -> None:
+        self.office = Office(folder, office="workers = 2" + settings.pop("office", ""), **settings)
+        self.office.log_file = log
+        self.office.add_users(VIEWS)
+        self.office.start()
+        self.history = History(VIEWS, recovery=BUSY * RECOVERY)
+        self.crowd = Crowd(self.history, [self.office.smtp], [self.office.pop3], seed=1)
+        audit(self.history, self.office.pop3)
+        self.crowd.start()
+
+    def more(self, what: str, count: int) -> None:
+        """Wait until something has happened so many times more."""
+        enough = self.history.counts[what] + count
+        for _ in attempts():
+            self.crowd.check()
+            if self.history.counts[what] >= enough:
+                return
+
+    def both_serve(self) -> None:
+        """Wait until each of the workers has kept a letter; none has been replaced."""
+        self.history.mended()
+        left = set(workers_of(self.office))
+        serial = self.history.counts["sent"]
+        for _ in attempts(BUSY * RECOVERY):
+            with Sender(self.history, self.office.smtp) as sender:
+                reply = sender.send(f"mended-{serial}", ["alice"], 70_000)
+                serial += 1
+                if reply.startswith(b"250"):
+                    left -= {one for one in left if serves(one, sender.port)}
+            if not left:
+                return
+
+    def still(self) -> None:
+        """Let nobody send any more, and hold what is there against what was told."""
+        self.crowd.stop()
+        self.crowd.check()
+        audit(self.history, self.office.pop3)
+        self.crowd.start()
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    pair = Pair(tmp_path / "office", tmp_path / "office.log")
+    yield pair
+    pair.crowd.stop()
+    pair.office.stop()
+
+
+def fail_under_one(pair: Pair, faults: list[Fault]) -> None:
+    workers = workers_of(pair.office)
+    for fault in faults:
+        with injected(workers[0], fault):
+            pair.more("put off", 1)
+            pair.more("kept", 10)
+        pair.both_serve()
+        pair.still()
+    assert workers_of(pair.office) == workers
+
+
+@strace
+def test_the_disk_fails_under_one_worker(pair: Pair) -> None:
+    """Its letters are put off, those of the other are kept; then both keep them, and nothing is lost."""
+    fail_under_one(pair, SOME)
+
+
+@strace
+@pytest.mark.slow
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("call", CALLS)
+def test_every_call_fails_under_one_worker(pair: Pair, call: str, error: str) -> None:
+    """Each kind of call, the first time, some times, from some time on."""
+    workers = workers_of(pair.office)
+    for turn in range(4):
+        for when in ("1", "2", "3..6", "2+"):
+            with injected(workers[turn % 2], Fault(error, call, when)):
+                pair.more("sent", 20)
+            pair.both_serve()
+        pair.still()
+    assert workers_of(pair.office) == workers
+
+
+@pytest.fixture
+def cramped_pair(small_disk: Path) -> Iterator[Pair]:
+    settings = '\ndisk_reserve = "16 MiB"'
+    log = small_disk.with_name("office.log")
+    keeping = "\n[keeping]\nbin = 0"
+    pair = Pair(small_disk / "office", log, office=settings, limits=keeping)
+    yield pair
+    pair.crowd.stop()
+    pair.office.stop()
+
+
+def test_the_disk_is_full_for_both(cramped_pair: Pair, small_disk: Path) -> None:
+    """Letters are put off without harm, deletions are done or refused; with room both workers go on."""
+    pair = cramped_pair
+    workers = workers_of(pair.office)
+    filler = small_disk / "filler"
+    for _ in range(2):
+        pair.more("kept", 20)
+        fill_up(filler)
+        pair.more("withdrawn", 5)  # 452 at MAIL
+        filler.unlink()
+        pair.both_serve()
+        pair.still()
+    assert workers_of(pair.office) == workers
