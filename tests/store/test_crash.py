@@ -26,12 +26,12 @@ class Loaded:
     :ivar first: set when it has done something.
     """
 
-    def __init__(self, path, name, seed, script=SCRIPT):
+    def __init__(self, path, name, seed, script=SCRIPT, environment=ENVIRONMENT):
         self.process = subprocess.Popen(
             [sys.executable, script, str(path), name, str(seed)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=ENVIRONMENT,
+            env=environment,
         )
         self.errors = b""
         self.lines = []
