@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,10 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.usefixtures("strace")
 def test_a_short_campaign(tmp_path: Path) -> None:
     """An office of two workers is struck at random under load, and nothing is lost."""
-    if shutil.which("strace") is None:
-        not_here("strace is not installed")
     campaign = Campaign(tmp_path / "campaign", seed=4, recovery=15)
     campaign.run(8, lambda _: None)
     counts = campaign.history.counts
@@ -25,4 +23,4 @@ def test_a_short_campaign(tmp_path: Path) -> None:
     assert counts["audits"] >= 2
     assert sum(count for name, count in counts.items() if name.startswith("struck")) >= 3
     if not campaign.disk:
-        pytest.skip("no disk was filled: only root can mount a small one")
+        not_here("no disk was filled: only root can mount a small one")

@@ -5,7 +5,6 @@ A few calls of each kind are struck in every run of the tests, all with ``pytest
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -35,7 +34,7 @@ DISK = {
 }
 ERRORS = ("error=EIO", "error=ENOSPC")
 
-pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+pytestmark = pytest.mark.usefixtures("strace")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,8 +28,6 @@ SOME = [
     Fault("error=EIO", "fdatasync", "1+"),  # no commit can be synced
     Fault("error=ENOSPC", "pwrite64", "1+"),  # none can be written
 ]
-
-strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
 
 class Pair:
@@ -95,13 +92,13 @@ def fail_under_one(pair: Pair, faults: list[Fault]) -> None:
     assert workers_of(pair.office) == workers
 
 
-@strace
+@pytest.mark.usefixtures("strace")
 def test_the_disk_fails_under_one_worker(pair: Pair) -> None:
     """Its letters are put off, those of the other are kept; then both keep them, and nothing is lost."""
     fail_under_one(pair, SOME)
 
 
-@strace
+@pytest.mark.usefixtures("strace")
 @pytest.mark.slow
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("call", CALLS)

@@ -26,6 +26,7 @@ from mailpost.store import create_store
 from mailpost.store.errors import StoreError
 from tests.faults.history import History
 from tests.faults.power import Disk, Line, compile_recorder, lines_of, moments, recording, sectors
+from tests.river.conftest import not_here
 from tests.store.conftest import Office
 from tests.store.test_crash import SCRIPT, Loaded, check
 
@@ -74,6 +75,8 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def recorder(folder: Path) -> Path:
+    if shutil.which("cc") is None:
+        not_here("cc is not installed (Debian's packages: gcc libc6-dev)")
     return compile_recorder(folder)
 
 
