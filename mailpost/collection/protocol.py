@@ -106,7 +106,7 @@ class POP3Connection(LoginConnection):
         if isinstance(asked, UpdateAsked):
             return self.session.updated(committed=False)
         if self.session.giving:
-            return self.session.end(reply.POP_TRY_LATER)  # a letter was cut short: no way to say so
+            return self.session.end(reply.POP_TRY_LATER)  # as in _not_readable
         self.session.refuse(reply.POP_TRY_LATER)
         return None
 
@@ -217,25 +217,30 @@ class POP3Connection(LoginConnection):
         try:
             if session.closed:
                 return
+            piece = await _next(pieces)  # before +OK is said: it may fail
+            if session.closed:
+                return
             assert self.snapshot is not None
             session.begin_pieces(self.snapshot.sizes[index])
-            while True:
-                piece = pieces.read()
-                if isinstance(piece, Deferred):
-                    piece = await piece
-                if session.closed or not piece:
-                    break
+            while piece and not session.closed:
                 wanted = session.give_piece(piece)
                 await self.taken()
                 if session.closed or not wanted:
                     break
+                piece = await _next(pieces)
             if not session.closed:
                 session.end_pieces()
+        except TemporaryFailure as failure:
+            if not session.closed:
+                self._not_readable(failure)
         finally:
             pieces.close()
 
     def _not_readable(self, failure: TemporaryFailure) -> None:
         _log.warn("a letter of {user} cannot be read: {why}", user=self.session.name, why=failure)
+        if self.session.giving:
+            self.end(self.session.end(reply.POP_TRY_LATER))  # cut short: no other way to say so
+            return
         gone = isinstance(failure, LetterGone)
         self.session.refuse(reply.POP_LETTER_GONE if gone else reply.POP_TRY_LATER)
 
@@ -265,6 +270,11 @@ class POP3Connection(LoginConnection):
                 self.snapshot.given(given)
             self.snapshot.close()
             self.snapshot = None
+
+
+async def _next(pieces: IPieces) -> bytes:
+    piece = pieces.read()
+    return await piece if isinstance(piece, Deferred) else piece
 
 
 def _never() -> str:

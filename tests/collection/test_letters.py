@@ -75,7 +75,7 @@ def test_later() -> None:
 
 @pytest.mark.parametrize("verb", [b"RETR 1", b"TOP 1 0"])
 @pytest.mark.parametrize("kind", [TemporaryFailure, BrokenError])
-@pytest.mark.parametrize("how", ["raised", "failed", "failed later"])
+@pytest.mark.parametrize("how", ["raised", "failed", "failed later", "in its first piece"])
 def test_pop3_26_a_letter_that_cannot_be_read(
     verb: bytes, kind: type[Exception], how: str, log: Logbook
 ) -> None:
@@ -84,7 +84,8 @@ def test_pop3_26_a_letter_that_cannot_be_read(
     peer = office.peer()
     late: Deferred[bytes] = Deferred()
     trouble = kind("bad sector")
-    office.snapshot.answers[0] = {"raised": trouble, "failed later": late}.get(how) or fail(trouble)
+    answers = {"raised": trouble, "failed later": late, "in its first piece": Pieces(trouble)}
+    office.snapshot.answers[0] = answers.get(how) or fail(trouble)
     heard = peer.ask(verb + b"\r\nLIST 2\r\n")
     if how == "failed later":
         assert heard == b""
@@ -114,7 +115,10 @@ def test_a_letter_that_breaks_off(
     assert peer.line.ending == "half-close"
     assert pieces.closed
     assert office.snapshot.closed == 1
-    assert len(log.take_failures(kind)) == 1
+    if kind is BrokenError:
+        assert len(log.take_failures(kind)) == 1
+    else:
+        assert log.lines("a letter") == ["a letter of alice cannot be read: bad sector"]
 
 
 def test_gone_before_a_letter_was_read() -> None:
