@@ -35,7 +35,7 @@ def main(
         return
     seed = random.randrange(10**6) if seed is None else seed
     place = folder or Path(tempfile.mkdtemp(prefix="mailpost-faults-"))
-    campaign = Campaign(place / str(seed), seed, recovery=recovery)
+    campaign = Campaign(place / str(seed), seed, lambda: recovery)
     click.echo(f"seed {seed}, {minutes:g} minutes, in {place / str(seed)}")
     columns = (TextColumn("{task.fields[letters]} letters"), BarColumn(), TimeRemainingColumn())
     try:

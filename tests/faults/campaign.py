@@ -29,16 +29,17 @@ class Campaign:
     """One office, its clients, and what becomes of them.
 
     :param folder: new; the history and the office's log are there.
-    :param recovery: seconds within which letters are taken again.
+    :param recovery: seconds within which letters are to be kept again.
     :ivar disk: whether the office has a small disk of its own, which root alone can give it.
     """
 
-    def __init__(self, folder: Path, seed: int, *, recovery: float) -> None:
+    def __init__(self, folder: Path, seed: int, recovery: Callable[[], float]) -> None:
         folder.mkdir(parents=True)
         self._folder = folder
         self._dice = random.Random(seed)
         self._seed = seed
-        self.history = History(VIEWS, folder / "history", recovery=recovery)
+        self.history = History(VIEWS, folder / "history")
+        self._recovery = recovery
         self.office: Office | None = None
         self.cuts = 0
         self.disk = False
@@ -73,7 +74,7 @@ class Campaign:
             ports = ([office.smtp, office.smtp, smtp.port], [office.pop3, pop3.port])
             crowd = stack.enter_context(Crowd(self.history, *ports, self._seed))
             filler = place / "filler" if self.disk else None
-            strikes = Strikes(office, self.history, crowd, self._dice, filler)
+            strikes = Strikes(office, self.history, crowd, self._dice, filler, self._recovery)
             try:
                 self._strike(strikes, crowd, office, seconds, told)
             finally:

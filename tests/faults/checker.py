@@ -8,7 +8,7 @@ What has to hold, whatever has been struck, cut or killed:
 * what a view has let go of with +OK to QUIT it never shows again; a QUIT without +OK was done for all of
   its letters or for none; nothing else is gone, from any view;
 * a unique-id stays with its letter, in every view, and never comes to another;
-* letters are kept again within :data:`RECOVERY` seconds after a fault is over.
+* letters are kept again soon after a fault is over, within :data:`RECOVERY` seconds where no others are said.
 
 An attempt without an answer stays in doubt until that can no longer change. A commit whose sync failed may be
 found done after a crash, unless another was acknowledged that began later, since that has taken its place
@@ -99,11 +99,10 @@ class Checker:
     :ivar recoveries: seconds from the end of a fault to the next letter that was kept.
     """
 
-    def __init__(self, views: Iterable[str], *, recovery: float = RECOVERY) -> None:
+    def __init__(self, views: Iterable[str]) -> None:
         self._views: dict[str, list[str]] = defaultdict(list)
         for view in views:
             self._views[_user(view)].append(view)
-        self._recovery = recovery
         self.lies: list[str] = []
         self.recoveries: list[float] = []
         self.counts: Counter[str] = Counter()
@@ -123,6 +122,7 @@ class Checker:
         self._last_crash = 0
         self._last_answer = 0
         self._mended: float | None = None
+        self._within = RECOVERY
 
     @property
     def waiting(self) -> bool:
@@ -132,9 +132,9 @@ class Checker:
     def take(self, event: Mapping[str, Any]) -> None:
         """Hold one more event against all that were before."""
         self._place += 1
-        if self._mended is not None and event["at"] > self._mended + self._recovery:
+        if self._mended is not None and event["at"] > self._mended + self._within:
             self._mended = None
-            self._lie(f"no letter was kept within {self._recovery} s after the fault")
+            self._lie(f"no letter was kept within {self._within} s after the fault")
         getattr(self, f"_take_{event['what']}")(event)
 
     # Letters ----------------------------------------------------------------------------------------
@@ -325,6 +325,7 @@ class Checker:
 
     def _take_mended(self, event: Mapping[str, Any]) -> None:
         self._mended = event["at"]
+        self._within = event["within"]
 
     def _take_audited(self, _: Mapping[str, Any]) -> None:
         """What was not answered and is not there will not come any more."""

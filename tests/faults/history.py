@@ -97,9 +97,12 @@ class Telling:
         """The clients have gone as well; whoever waited for an answer hears none."""
         self._add("abandoned")
 
-    def mended(self) -> None:
-        """Nothing hinders the office from here on; nobody lends it a hand."""
-        self._add("mended")
+    def mended(self, within: float = RECOVERY) -> None:
+        """Nothing hinders the office from here on, and nobody lends it a hand.
+
+        :param within: seconds within which a letter is kept.
+        """
+        self._add("mended", within=within)
 
     def audited(self) -> None:
         """Nobody sends, and every view was read to its end since the last answer."""
@@ -120,15 +123,12 @@ class History(Telling):
     :param views: what clients open: the names of accounts, and of devices as ``alice#phone``. All of them
         were there before the first letter came, and show every letter.
     :param file: where the lines are written; None: they are kept nowhere.
-    :param recovery: seconds within which a letter is kept after a fault.
     """
 
-    def __init__(
-        self, views: Iterable[str], file: Path | None = None, *, recovery: float = RECOVERY
-    ) -> None:
+    def __init__(self, views: Iterable[str], file: Path | None = None) -> None:
         super().__init__()
         self.views = tuple(views)
-        self.checker = Checker(self.views, recovery=recovery)
+        self.checker = Checker(self.views)
         self._file = None if file is None else file.open("w")
         self._lock = threading.Lock()
 

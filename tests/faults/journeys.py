@@ -7,9 +7,9 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
-from tests.faults.checker import RECOVERY
 from tests.faults.clients import Collector, Sender, look
 from tests.faults.history import History
+from tests.faults.patience import recovery
 from tests.river.office import attempts
 
 if TYPE_CHECKING:
@@ -57,8 +57,9 @@ class Journey:
 
     def recovered(self) -> None:
         """Letters are taken again, soon enough."""
-        self.history.mended()
-        for _ in attempts(2 * RECOVERY):
+        within = recovery()
+        self.history.mended(within)
+        for _ in attempts(within):
             if self.deliver(SMALL).startswith(b"250"):
                 break
         self.history.check()

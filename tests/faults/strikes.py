@@ -31,7 +31,8 @@ class Strikes:
     """Strikes one office.
 
     :param disk: a file on the office's own small disk, to be filled; None: there is none.
-    :param kinds: names of strikes, to choose from; all of them where none is named.
+    :param recovery: seconds within which letters are to be kept again.
+    :ivar kinds: strikes to choose from.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class Strikes:
         crowd: Crowd,
         dice: random.Random,
         disk: Path | None,
+        recovery: Callable[[], float],
     ) -> None:
         self._office = office
         self._history = history
         self._crowd = crowd
         self._dice = dice
         self._disk = disk
+        self._recovery = recovery
         self.kinds: list[Callable[[], None]] = [
             self.worker_killed,
             self.worker_killed_at_a_call,
@@ -67,7 +70,7 @@ class Strikes:
         kind = self._dice.choice(self.kinds)
         self._history.struck(kind.__name__)
         kind()
-        self._history.mended()
+        self._history.mended(self._recovery())
 
     # Processes --------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.campaign import Campaign
+from tests.faults.patience import recovery
 from tests.river.conftest import not_here
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 @pytest.mark.usefixtures("strace")
 def test_a_short_campaign(tmp_path: Path) -> None:
     """An office of two workers is struck at random under load, and nothing is lost."""
-    campaign = Campaign(tmp_path / "campaign", seed=4, recovery=15)
+    campaign = Campaign(tmp_path / "campaign", 4, recovery)
     campaign.run(8, lambda _: None)
     counts = campaign.history.counts
     assert counts["kept"] > 100

@@ -448,9 +448,9 @@ def test_an_audit_that_has_not_looked(story: Story) -> None:
 def test_an_office_that_does_not_recover(story: Story) -> None:
     """Seconds are counted from when the fault was over to the first 250."""
     for after, lies in ((4.9, 0), (5.1, 1)):
-        checker = Checker(["alice"], recovery=5.0)
+        checker = Checker(["alice"])
         sent = {"what": "sending", "id": 1, "name": "a", "users": ["alice"], "digest": ""}
-        checker.take({"what": "mended", "at": 100.0})
+        checker.take({"what": "mended", "at": 100.0, "within": 5.0})
         checker.take({"at": 100.0, **sent})
         kept = {"what": "answered", "id": 1, "reply": "250 2.0.0 kept"}
         checker.take({"at": 100.0 + after, **kept})

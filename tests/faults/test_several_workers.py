@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from tests.faults.checker import RECOVERY
 from tests.faults.clients import Sender
 from tests.faults.crowd import Crowd, audit
 from tests.faults.history import History
+from tests.faults.patience import recovery
 from tests.faults.strace import Fault, injected
 from tests.faults.strikes import workers_of
 from tests.river.office import Office, attempts
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VIEWS = ("alice", "bob")
-BUSY = 2.0  # times as long as it takes: Python's tests share a machine
 ERRORS = ("error=EIO", "error=ENOSPC")
 CALLS = ("pwrite64", "fdatasync", "fsync", "writev", "openat", "rename")
 SOME = [
@@ -37,11 +36,18 @@ class Pair:
         self.office = Office(folder, office="workers = 2" + settings.pop("office", ""), **settings)
         self.office.log_file = log
         self.office.add_users(VIEWS)
-        self.office.start()
-        self.history = History(VIEWS, recovery=BUSY * RECOVERY)
+        self.history = History(VIEWS)
         self.crowd = Crowd(self.history, [self.office.smtp], [self.office.pop3], seed=1)
+
+    def __enter__(self) -> Self:
+        self.office.start()
         audit(self.history, self.office.pop3)
         self.crowd.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.crowd.stop()
+        self.office.stop()
 
     def more(self, what: str, count: int) -> None:
         """Wait until something has happened so many times more."""
@@ -53,10 +59,11 @@ class Pair:
 
     def both_serve(self) -> None:
         """Wait until each of the workers has kept a letter; none has been replaced."""
-        self.history.mended()
+        within = recovery()
+        self.history.mended(within)
         left = set(workers_of(self.office))
         serial = self.history.counts["sent"]
-        for _ in attempts(BUSY * RECOVERY):
+        for _ in attempts(within):
             with Sender(self.history, self.office.smtp) as sender:
                 reply = sender.send(f"mended-{serial}", ["alice"], 70_000)
                 serial += 1
@@ -75,10 +82,8 @@ class Pair:
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[Pair]:
-    pair = Pair(tmp_path / "office", tmp_path / "office.log")
-    yield pair
-    pair.crowd.stop()
-    pair.office.stop()
+    with Pair(tmp_path / "office", tmp_path / "office.log") as pair:
+        yield pair
 
 
 def fail_under_one(pair: Pair, faults: list[Fault]) -> None:
@@ -119,10 +124,8 @@ def cramped_pair(small_disk: Path) -> Iterator[Pair]:
     settings = '\ndisk_reserve = "16 MiB"'
     log = small_disk.with_name("office.log")
     keeping = "\n[keeping]\nbin = 0"
-    pair = Pair(small_disk / "office", log, office=settings, limits=keeping)
-    yield pair
-    pair.crowd.stop()
-    pair.office.stop()
+    with Pair(small_disk / "office", log, office=settings, limits=keeping) as pair:
+        yield pair
 
 
 def test_the_disk_is_full_for_both(cramped_pair: Pair, small_disk: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from tests.faults.clients import Collector, InUseError, Sender, look
 from tests.faults.history import History
+from tests.faults.patience import recovery
 
 from .maildrop import collect
 from .office import attempts
@@ -175,7 +176,7 @@ def test_kill_under_load(shared: Callable[[int], Office], processes: int, rounds
         office.kill()
         clients.end()
         history.crashed()
-        assert office.start() < 5 * processes  # Python starts once more for the workers
+        assert office.start() < recovery()
         for user in USERS:
             look(history, office.pop3, user)
         history.audited()
