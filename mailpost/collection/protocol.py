@@ -215,9 +215,7 @@ class POP3Connection(LoginConnection):
     async def _send_pieces(self, index: int, pieces: IPieces) -> None:
         session = self.session
         try:
-            if session.closed:
-                return
-            piece = await _next(pieces)  # before +OK is said: it may fail
+            piece = b"" if session.closed else await _next(pieces)  # it may fail: +OK comes after
             if session.closed:
                 return
             assert self.snapshot is not None

@@ -19,6 +19,9 @@ SCRIPT = str(Path(__file__).with_name("under_load.py"))
 TO_AND_FRO = str(Path(__file__).with_name("to_and_fro.py"))
 
 
+HEARD = {"answered", "quit", "closed"}
+
+
 class Loaded:
     """A process under load.
 
@@ -71,7 +74,7 @@ class Loaded:
         """
         for place, line in enumerate(self.lines):
             event = json.loads(line)
-            if deaf_from is None or place < deaf_from or event["what"] not in {"answered", "quit"}:
+            if deaf_from is None or place < deaf_from or event["what"] not in HEARD:
                 history.tell(event)
         history.abandoned()
         history.crashed()
