@@ -125,11 +125,12 @@ class Campaign:
         said = ", ".join(f"{count} {name}" for name, count in strikes.items())
         slowest = max(self.history.checker.recoveries, default=0)
         log = "" if self.office is None else self.office.log
-        doubts = (f"{counts[what]} {what}" for what in ("unanswered", "put off", "QUITs in doubt"))
         return (
             f"seed {self._seed}: {counts['kept']} letters kept of {counts['sent']} sent, "
             f"{counts['let go']} let go of, {counts['sessions']} sessions, {counts['read']} read; "
             f"{sum(strikes.values())} strikes ({said}), {self.cuts} connections cut; "
-            f"{', '.join(doubts)}; {counts['audits']} audits; slowest recovery {slowest:.1f} s; "
+            f"{counts['unanswered']} unanswered, {counts['put_off']} put off, "
+            f"{counts['QUITs in doubt']} QUITs in doubt; "
+            f"{counts['audits']} audits; slowest recovery {slowest:.1f} s; "
             f"{len(re.findall('Traceback', log))} tracebacks logged"
         )

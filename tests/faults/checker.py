@@ -162,7 +162,7 @@ class Checker:
             self.counts["refused"] += 1
             attempt.state = NOWHERE
         else:
-            self.counts["put off" if reply else "unanswered"] += 1
+            self.counts["put_off" if reply else "unanswered"] += 1
             attempt.state = DOUBTFUL
             attempt.put_off = bool(reply)
         self._count_copies(attempt.name)

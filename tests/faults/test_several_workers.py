@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from tests.faults.clients import Sender
+from tests.faults.clients import NotNowError, Sender
 from tests.faults.crowd import Crowd, audit
 from tests.faults.history import History
 from tests.faults.patience import recovery
@@ -37,6 +39,7 @@ class Pair:
         self.office.log_file = log
         self.office.add_users(VIEWS)
         self.history = History(VIEWS)
+        self.serial = count(1)
         self.crowd = Crowd(self.history, [self.office.smtp], [self.office.pop3], seed=1)
 
     def __enter__(self) -> Self:
@@ -49,24 +52,32 @@ class Pair:
         self.crowd.stop()
         self.office.stop()
 
-    def more(self, what: str, count: int) -> None:
-        """Wait until something has happened so many times more."""
-        enough = self.history.counts[what] + count
-        for _ in attempts():
-            self.crowd.check()
-            if self.history.counts[what] >= enough:
-                return
+    def more(self, **wanted: int) -> None:
+        """Go on until each of these has happened so many times more, by new connections as well."""
+        before = self.history.counts.copy()
+        happened = dict.fromkeys(wanted, 0)
+        with suppress(TimeoutError):
+            for _ in attempts():
+                self.crowd.check()
+                with (
+                    suppress(OSError, NotNowError),
+                    Sender(self.history, self.office.smtp) as sender,
+                ):
+                    sender.send(f"more-{next(self.serial)}", ["bob"], 2_000)
+                for what in wanted:
+                    happened[what] = self.history.counts[what] - before[what]
+                if all(happened[what] >= enough for what, enough in wanted.items()):
+                    return
+        pytest.fail(f"{wanted} were to happen, and {happened} have happened")
 
     def both_serve(self) -> None:
         """Wait until each of the workers has kept a letter; none has been replaced."""
         within = recovery()
         self.history.mended(within)
         left = set(workers_of(self.office))
-        serial = self.history.counts["sent"]
         for _ in attempts(within):
-            with Sender(self.history, self.office.smtp) as sender:
-                reply = sender.send(f"mended-{serial}", ["alice"], 70_000)
-                serial += 1
+            with suppress(NotNowError), Sender(self.history, self.office.smtp) as sender:
+                reply = sender.send(f"mended-{next(self.serial)}", ["alice"], 70_000)
                 if reply.startswith(b"250"):
                     left -= {one for one in left if serves(one, sender.port)}
             if not left:
@@ -90,8 +101,7 @@ def fail_under_one(pair: Pair, faults: list[Fault]) -> None:
     workers = workers_of(pair.office)
     for fault in faults:
         with injected(workers[0], fault):
-            pair.more("put off", 1)
-            pair.more("kept", 10)
+            pair.more(put_off=1, kept=10)
         pair.both_serve()
         pair.still()
     assert workers_of(pair.office) == workers
@@ -113,7 +123,7 @@ def test_every_call_fails_under_one_worker(pair: Pair, call: str, error: str) ->
     for turn in range(4):
         for when in ("1", "2", "3..6", "2+"):
             with injected(workers[turn % 2], Fault(error, call, when)):
-                pair.more("sent", 20)
+                pair.more(sent=20)
             pair.both_serve()
         pair.still()
     assert workers_of(pair.office) == workers
@@ -134,9 +144,9 @@ def test_the_disk_is_full_for_both(cramped_pair: Pair, small_disk: Path) -> None
     workers = workers_of(pair.office)
     filler = small_disk / "filler"
     for _ in range(2):
-        pair.more("kept", 20)
+        pair.more(kept=20)
         fill_up(filler)
-        pair.more("withdrawn", 5)  # 452 at MAIL
+        pair.more(withdrawn=5)  # 452 at MAIL
         filler.unlink()
         pair.both_serve()
         pair.still()

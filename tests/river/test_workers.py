@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -161,8 +162,12 @@ def serves(process: int, client: int) -> bool:
     proc = Path(f"/proc/{process}")
     rows = [line.split() for line in (proc / "net" / "tcp").read_text().splitlines()[1:]]
     sockets = {row[9] for row in rows if int(row[2].split(":")[1], 16) == client}
-    links = [str(one.readlink()) for one in (proc / "fd").iterdir()]
-    return any(link.startswith("socket:[") and link[8:-1] in sockets for link in links)
+    for one in (proc / "fd").iterdir():
+        with suppress(FileNotFoundError):  # closed just now
+            link = str(one.readlink())
+            if link.startswith("socket:[") and link[8:-1] in sockets:
+                return True
+    return False
 
 
 def test_the_first_process_is_killed(two: Office) -> None:
