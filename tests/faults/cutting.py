@@ -65,6 +65,7 @@ class Wire:
                 self.peer.say(self._pass(UP, step))
                 self.peer.settle()  # much that is said at once is obeyed in turns
                 self._sever_at(UP)
+                self.peer.settle()
                 self._work()
                 self._hear()
         if self.peer.connected:
@@ -87,6 +88,7 @@ class Wire:
         if cut is None or cut.side != side or self.passed[side] < cut.at:
             return
         if cut.late:
+            self.peer.settle()
             self._work()
         self.peer.leave(cleanly=cut.cleanly)
         raise Severed

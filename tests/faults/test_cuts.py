@@ -212,11 +212,14 @@ def cut_collections(house: House, steps: list[bytes], cuts: Iterable[Cut]) -> tu
             house.store.commit(shown[-1], alice)
         house.store.turn()
         wire = house.wire(house.pop3, cut).run(steps)
-        if wire.passed[UP] == octets:
-            if cut.side == UP and not cut.late:
-                with pytest.raises(MaildropInUse):  # until it is settled what is in there
-                    house.store.open(alice)
+        done = wire.passed[UP] == octets
+        if done and cut.side == UP and not cut.late:
+            if in_use(house, alice):  # until it is settled what is in there
                 house.store.turn()
+            else:  # whoever has gone before the login is answered has asked for nothing
+                assert steps is AT_ONCE
+                done = False
+        if done:
             del shown[2], shown[0]
             gone += 1
         found = house.store.letters(alice)
@@ -224,6 +227,15 @@ def cut_collections(house: House, steps: list[bytes], cuts: Iterable[Cut]) -> tu
         assert all(map(bytes.endswith, found, shown)), cut
         made += 1
     return made, gone
+
+
+def in_use(house: House, account: int) -> bool:
+    """Whether somebody has the maildrop open."""
+    try:
+        house.store.open(account).close()
+    except MaildropInUse:
+        return True
+    return False
 
 
 def cuts_of_a_collection(house: House, steps: list[bytes]) -> list[Cut]:

@@ -70,6 +70,15 @@ class Pair:
                     return
         pytest.fail(f"{wanted} were to happen, and {happened} have happened")
 
+    def connected_to(self, worker: int) -> Sender:
+        """A connection that this worker has, and not the other."""
+        for _ in attempts():
+            sender = Sender(self.history, self.office.smtp)
+            if serves(worker, sender.port):
+                return sender
+            sender.__exit__()
+        raise AssertionError
+
     def both_serve(self) -> None:
         """Wait until each of the workers has kept a letter; none has been replaced."""
         within = recovery()
@@ -100,8 +109,9 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 def fail_under_one(pair: Pair, faults: list[Fault]) -> None:
     workers = workers_of(pair.office)
     for fault in faults:
-        with injected(workers[0], fault):
-            pair.more(put_off=1, kept=10)
+        with pair.connected_to(workers[0]) as sender, injected(workers[0], fault):
+            assert sender.send(f"struck-{fault.call}", ["alice"]).startswith(b"45")
+            pair.more(kept=10)
         pair.both_serve()
         pair.still()
     assert workers_of(pair.office) == workers

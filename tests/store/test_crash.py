@@ -26,10 +26,13 @@ class Loaded:
     """A process under load.
 
     :ivar lines: what it has said so far.
-    :ivar first: set when it has done something.
+    :param until: a word of a line, with which the first thing is done that counts.
+    :ivar first: set when it is.
     """
 
-    def __init__(self, path, name, seed, script=SCRIPT, environment=ENVIRONMENT):
+    def __init__(
+        self, path, name, seed, script=SCRIPT, environment=ENVIRONMENT, until=b'"answered"'
+    ):
         self.process = subprocess.Popen(
             [sys.executable, script, str(path), name, str(seed)],
             stdout=subprocess.PIPE,
@@ -39,14 +42,14 @@ class Loaded:
         self.errors = b""
         self.lines = []
         self.first = threading.Event()
-        self.reader = threading.Thread(target=self._read, args=[script])
+        self.reader = threading.Thread(target=self._read, args=[script, until])
         self.reader.start()
 
-    def _read(self, script):
+    def _read(self, script, until):
         for line in self.process.stdout:
             if line.endswith(b"\n"):
                 self.lines.append(line)
-                if b'"answered"' in line or script != SCRIPT:
+                if until in line or script != SCRIPT:
                     self.first.set()
         self.errors = self.process.stderr.read()
         self.first.set()
@@ -104,7 +107,8 @@ def test_killed_under_load(tmp_path, moments):
     chance = random.Random()
     history = History(["alice"])
     for moment in range(moments):
-        loaded = Loaded(office.path, "alice", moment)
+        until = b'"quit"' if moment == 0 else b'"answered"'
+        loaded = Loaded(office.path, "alice", moment, until=until)
         loaded.kill_after(chance.uniform(0.05, 0.7))
         loaded.tell(history)
         office.open_store()

@@ -89,7 +89,7 @@ def test_power_fails_under_load(disk, cuts):
     office.store.close()
     history = History(["alice"])
     for cut in range(cuts):
-        loaded = Loaded(office.path, "alice", cut)
+        loaded = Loaded(office.path, "alice", cut, until=b'"answered"' if cut else b'"quit"')
         assert loaded.first.wait(20)
         time.sleep(random.uniform(0.05, 0.7))
         # A sync that is under way when the disk is shut down may succeed and be lost: ext4 tells nobody
