@@ -188,9 +188,9 @@ class CollectingSession(LoginSession):
 
         They are consumed. One that cannot be had is not among them, nor what comes behind it.
         """
+        if not self._input or self.transcript is not None:  # a transcript has them one by one
+            return ()
         more: list[int] = []
-        if self.transcript is not None:  # which has each command before its response
-            return more
         octets = maildrop.octets_of(index)
         while len(more) < RETRIEVED_AT_ONCE and (match := self._input.next_is(_RETR)) is not None:
             another = maildrop.find(match[1])
