@@ -170,9 +170,9 @@ def test_a_quota_of_its_own(office, alice, bob, carol):
 
 def test_a_parcel(office, alice):
     """What does not fit leaves no file behind."""
-    set_quota(office, alice, 100_000)
-    assert deliver(office, alice, body=b"p" * 90_000 + b"\r\n") == [250]
-    assert deliver(office, alice, body=b"p" * 90_000 + b"\r\n") == [FULL]
+    set_quota(office, alice, 150_000)
+    assert deliver(office, alice, body=b"p" * 120_000 + b"\r\n") == [250]
+    assert deliver(office, alice, body=b"p" * 120_000 + b"\r\n") == [FULL]
     assert len(list(office.path.with_name("mail.db.parcels").iterdir())) == 1
 
 
