@@ -7,6 +7,8 @@ beyond it hears so (421) and comes again, which is better than a connection that
 
 from __future__ import annotations
 
+import resource  # now, and not when the owner of the store, who may read less, has come in root's place
+
 SPARE = 200
 """Files that the office itself needs: database, listeners, threads, and letters that are written or read."""
 
@@ -16,8 +18,6 @@ def room_for(connections: int) -> int:
 
     :return: for how many connections there is room; at most as many as were asked for, at least one.
     """
-    import resource  # noqa: PLC0415 - not there on Windows
-
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # A connection that hands in a large letter has a second one.
     wanted = 2 * connections + SPARE if hard == resource.RLIM_INFINITY else hard
