@@ -234,8 +234,9 @@ class Checker:
     def _resolve(self, view: str, listed: frozenset[str]) -> None:
         """A QUIT without +OK was done, or it was not; or that can still be found out only later."""
         doubts = self._doubts[view]
-        gone = frozenset[str]().union(*(doubt.uidls for doubt in doubts)) - listed
-        done = [doubt for doubt in doubts if doubt.uidls <= gone]
+        before = self._gone[view]  # by one of two that were about the same letter
+        gone = frozenset[str]().union(*(doubt.uidls for doubt in doubts)) - listed - before
+        done = [doubt for doubt in doubts if doubt.uidls - before <= gone]
         if gone - frozenset().union(*(doubt.uidls for doubt in done)):
             self._lie(f"a QUIT of {view} was done by half: {sorted(gone)} are gone")
         self._gone[view] |= gone
