@@ -6,16 +6,16 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.protocol import Factory, Protocol
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailpost.reactor import PlainReactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from twisted.python.failure import Failure
 
     from tests.logbook import Logbook
 
@@ -42,7 +42,8 @@ class Heard(Protocol):
 def reactor() -> Iterator[PlainReactor]:
     reactor = PlainReactor()
     yield reactor
-    reactor.removeAll()
+    for left in reactor.removeAll():
+        left.connectionLost(Failure(ConnectionDone()))
     reactor._poller.close()
 
 

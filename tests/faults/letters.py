@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 
+from mailpost.store.delivery import ROW
+
 SIZES = (200, 2_000, 4_000, 8_000)
-BORDER = (65_500, 65_600, 300_000)  # of a row and a file of its own; and surely a file
+BORDER = (ROW - 50, ROW + 50, 300_000)  # of a row and a file of its own; and surely a file
 
 
 def body_of(name: str, size: int | None = None) -> bytes:

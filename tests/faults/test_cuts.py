@@ -18,6 +18,7 @@ from mailpost.config import Config
 from mailpost.intake import LMTPFactory, SMTPFactory
 from mailpost.outcome import MaildropInUse
 from mailpost.sorting.local import LocalSorter
+from mailpost.store.delivery import ROW
 from mailpost.wire.smtp import Settings
 from tests.faults.clients import Collector, InUseError, Sender
 from tests.faults.cutting import UP, Cut, Proxy, Wire
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from tests.river.office import Office
 
 HOST = "post.example.org"
-LARGE = 66_000  # a file of its own
+LARGE = ROW + 500  # a file of its own
 FULL = 40  # letters in a maildrop, before they are let go of
 
 MAIL = b"MAIL FROM:<bob@example.net>\r\n"
@@ -180,7 +181,11 @@ def test_every_octet_of_a_delivery(house: House, steps: Callable[[bytes], list[b
 def test_some_octets_of_a_large_letter(house: House) -> None:
     """A letter that is a file of its own leaves nothing of it on the disk when it does not arrive."""
     octets = len(b"".join(by_data(letter(0, LARGE))))
-    points = {*range(0, octets, 2_003), *range(65_500, 65_700, 19), *range(octets - 20, octets)}
+    points = {
+        *range(0, octets, 2_003),
+        *range(ROW - 40, ROW + 160, 19),
+        *range(octets - 20, octets),
+    }
     cuts = [Cut(UP, at, late=late) for at in sorted(points) for late in (False, True)]
     made, kept = cut_deliveries(house, house.smtp, by_data, cuts, LARGE)
     assert 0 < kept < made

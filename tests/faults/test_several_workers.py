@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
+from mailpost.store.delivery import ROW
 from tests.faults.clients import NotNowError, Sender
 from tests.faults.crowd import Crowd, audit
 from tests.faults.history import History
@@ -86,7 +87,7 @@ class Pair:
         left = set(workers_of(self.office))
         for _ in attempts(within):
             with suppress(NotNowError), Sender(self.history, self.office.smtp) as sender:
-                reply = sender.send(f"mended-{next(self.serial)}", ["alice"], 70_000)
+                reply = sender.send(f"mended-{next(self.serial)}", ["alice"], ROW + 5_000)
                 if reply.startswith(b"250"):
                     left -= {one for one in left if serves(one, sender.port)}
             if not left:

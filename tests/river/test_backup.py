@@ -8,9 +8,10 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from tests.faults.letters import body_of, name_in
+
 from .dialogue import POP3, SMTP
 from .maildrop import collect
-from .test_kill import body_of, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +112,7 @@ def test_restored_from_under_load(make_office: Callable[..., Office], tmp_path: 
     again = {letter.uidl: letter.octets for letter in collect(office.pop3, "carol")}
     back = [letter for letter in deleted if letter.uidl in again]
     kept = {name for (user, name), when in load.kept.items() if user == "carol" and when < began}
-    assert kept <= {name_of(letter) for letter in back}
+    assert kept <= {name_in(letter.body) for letter in back}
     assert all(again[letter.uidl] == letter.octets for letter in back)
     assert json.loads(told)["parcels"] == len(list((folder / "parcels").iterdir()))
     assert office.mailpost("backup", "verify", str(folder)).startswith(f"{folder} is whole")
@@ -127,7 +128,7 @@ def test_restored_from_under_load(make_office: Callable[..., Office], tmp_path: 
     uidls: list[bytes] = []
     for user in USERS:
         for letter in collect(other.pop3, user):
-            copy = (user, name_of(letter))
+            copy = (user, name_in(letter.body))
             assert letter.body == body_of(copy[1])
             assert copy not in found
             found.add(copy)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mailpost.store.delivery import ROW
 from tests.faults.history import History
 
 from .conftest import POSTMARK, Office
@@ -146,7 +147,7 @@ def test_killed_on_the_way_to_the_bin_and_back(tmp_path):
     """Wherever it is killed, each letter is in the maildrop or in the bin: once, whole, and counted."""
     office = Office(tmp_path / "mail.db")
     alice = office.accounts.add("alice")
-    bodies = [b"%d\r\n" % n for n in range(300)] + [b"p" * 70_000 + b"\r\n"]
+    bodies = [b"%d\r\n" % n for n in range(300)] + [b"p" * ROW + b"\r\n"]
     for one in bodies:
         office.commit(one, alice)
     office.turn()

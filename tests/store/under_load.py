@@ -15,10 +15,11 @@ from twisted.internet.task import Clock
 
 from mailpost.envelope import Copy, Envelope, Traits
 from mailpost.store import open_store
+from mailpost.store.delivery import ROW
 from tests.faults.history import Telling
 from tests.faults.letters import body_of
 
-SIZES = (20, 300, 4096, 20_000, 70_000, 600_000)
+SIZES = (20, 300, 4096, 20_000, ROW + 5_000, 600_000)
 WEIGHTS = (5, 5, 20, 3, 1, 0.2)
 
 
