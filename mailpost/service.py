@@ -6,9 +6,7 @@ listeners' factories, opens the doors, and closes all of it again in the opposit
 
 from __future__ import annotations
 
-import ctypes
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults
 from twisted.logger import Logger
 
+from mailpost import malloc
 from mailpost.accounts.portal import make_portal
 from mailpost.accounts.tokens import make_checker
 from mailpost.collection import POP3Factory
@@ -53,10 +52,6 @@ STOP_SECONDS = 4.0
 SWITCH_SECONDS = 0.0005
 """How long the reactor's thread may keep the interpreter from the ledger's, which commits."""
 
-LARGE_BLOCK = 1 << 20
-"""Octets from which on memory is taken from the system, and returned to it, by the block."""
-
-_M_MMAP_THRESHOLD = -3  # malloc.h
 _THREADS = 8
 
 
@@ -122,7 +117,7 @@ class PostOffice(Service):
         """Join the rooms, from the store up."""
         config, reactor = self._config, self._reactor
         sys.setswitchinterval(SWITCH_SECONDS)
-        _give_memory_back()
+        malloc.set_limits()
         self._threads = threads = Threads(reactor.callFromThread, _THREADS, "mailpost")
         self._store = store = open_store(
             config.office.database,
@@ -304,16 +299,6 @@ class PostOffice(Service):
 
 
 _INTAKES = {"smtp": SMTPFactory, "submission": SubmissionFactory, "lmtp": LMTPFactory}
-
-
-def _give_memory_back() -> None:
-    """Have glibc return each large block as soon as it is free (mallopt(3)).
-
-    Hashing a password takes 19 MiB for a moment; left to itself glibc learns from it to keep such blocks, and
-    an office at rest holds some 80 MiB that it needs no more.
-    """
-    with suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 def _cut_off(rooms: Sequence[ConnectionFactory]) -> None:
