@@ -16,6 +16,7 @@ from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from zope.interface import implementer
 
+from mailpost.limits import MAX_THROWN_AWAY
 from mailpost.outlet import Outlet, outlet_for
 from mailpost.proxied import proxy_header
 from mailpost.tls.stream import MOST, Stream
@@ -53,6 +54,7 @@ class Encrypted(Protocol):
         self._ended = False  # nothing more is taken, nothing more is said
         self._paused = False  # by the connection
         self._choked = False  # the peer has us answer and does not take the answers
+        self._thrown_away = 0  # octets that came after the end
 
     # For the transport ----------------------------------------------------------------------------
 
@@ -70,8 +72,14 @@ class Encrypted(Protocol):
         self._tls.handshakes.touch(self)
 
     def dataReceived(self, data: bytes) -> None:
-        """Decrypt what came, and give it on in one piece; what comes after the end is thrown away."""
+        """Decrypt what came, and give it on in one piece; what comes after the end is thrown away.
+
+        But not for ever: who sends that much hears nothing, as in the clear.
+        """
         if self._ended:
+            self._thrown_away += len(data)
+            if self._thrown_away > MAX_THROWN_AWAY:
+                self.abortConnection()
             return
         stream = self._stream
         shaken = stream.shaken

@@ -18,6 +18,7 @@ from twisted.logger import capturedLogs
 from zope.interface.verify import verifyObject
 
 from mailpost.encrypted import Encrypted, EncryptedFactory
+from mailpost.limits import MAX_THROWN_AWAY
 from mailpost.tls import ServerTLS, channel_bindings
 from mailpost.tls.server import HANDSHAKE_SECONDS
 from tests.memory import BUFFER, Peer, pass_time
@@ -323,6 +324,17 @@ def test_last_words(office: Office, orderly: bool, ending: str) -> None:  # noqa
     assert room.heard == []
     client.leave()
     assert room.lost == 1
+
+
+def test_what_comes_after_the_last_words(office: Office) -> None:
+    """It is thrown away, so that they are not lost; but not for ever."""
+    client, room = office.shaken()
+    room.outlet.close(b"too long", orderly=False)
+    client.say(b"x" * MAX_THROWN_AWAY)
+    assert client.line.ending == "half-close"
+    client.say(b"x")
+    assert client.line.ending == "abort"
+    assert room.heard == []
 
 
 def test_last_words_before_the_handshake(office: Office) -> None:
