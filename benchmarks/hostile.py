@@ -13,16 +13,13 @@ none fails; and memory is flat: :data:`PER_CONNECTION` for each connection that 
 from __future__ import annotations
 
 import json
-import subprocess
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from benchmarks import load, maildrop
-from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Sample, Target, Unit
 from benchmarks.honest import come, hand_in, look_in
 from benchmarks.mailpost_system import Mailpost
@@ -31,7 +28,7 @@ from benchmarks.row import Plan, Row
 from benchmarks.systems import PASSWORD, USER_PREFIX, address, free_port, user_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from benchmarks.systems import System
 
@@ -169,13 +166,16 @@ class Siege(Row):
         peace = honest(plan.seconds, spent)
         before = system.memory().pss
         opening = time.monotonic()
-        with attacking(load.compiled("hostile", plan.programs), self._attack, system) as attackers:
+        program = load.compiled("hostile", plan.programs)
+        with load.running(system, program, *self._attack.arguments(system)) as attackers:
+            attackers.abandoned = True  # it is called off before the block ends
             opening = time.monotonic() - opening
             settled, cpu, begun = system.memory().pss, system.cpu_seconds(), time.monotonic()
             war = honest(plan.seconds, spent)
             cpu = (system.cpu_seconds() - cpu) / (time.monotonic() - begun)
             after = system.memory().pss
-            done = attackers.end()
+            attackers.go_on()  # it is called off
+            done = json.loads(attackers.line())
         details = {f"attack_{name}": float(value) for name, value in done.items()}
         for when, told in (("peace", peace), ("war", war)):
             for what, visits in zip(("letter", "session"), told, strict=True):
@@ -208,48 +208,6 @@ class Sleepers(Siege):
         assert isinstance(system, Besieged)
         count = str(self._attack.connections)
         system.run("benchmarks.mailpost_crowd", "sleepers", system.config, count)
-
-
-class Attackers:
-    """The attack under way."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def line(self) -> str:
-        """What the program says next; raise with its own sentence when it has failed."""
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise BenchmarkError(self._process.stderr.read().strip() or "the attack has ended")
-        return line
-
-    def end(self) -> dict[str, float]:
-        """Call it off; what happened."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        told: dict[str, float] = json.loads(self.line())
-        return told
-
-
-@contextmanager
-def attacking(program: Path, attack: Attack, system: Besieged) -> Iterator[Attackers]:
-    """Attack while the block runs, which begins when every connection was answered once."""
-    with subprocess.Popen(
-        [program, *attack.arguments(system)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            attackers = Attackers(process)
-            attackers.line()  # ready
-            yield attackers
-        finally:
-            process.kill()
 
 
 ENVELOPE = f"EHLO a|MAIL FROM:<a@example.com>|RCPT TO:<{address(RECEIVER)}>|DATA"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,3 +44,19 @@ def serving(session: Callable[[socket.socket], None]) -> Iterator[int]:
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join()
+
+
+def told_by(program: Path, port: int, *words: str) -> list[dict[str, float]]:
+    """Run a load program to its end; each line that it tells, after that it is ready."""
+    ran = subprocess.run(
+        [program, "-p", str(port), *words],
+        input="\n\n",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ran.stderr == ""
+    ready, *told = ran.stdout.splitlines()
+    assert ready == "ready"
+    return [json.loads(line) for line in told]

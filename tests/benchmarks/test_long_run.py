@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import tomllib
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.long_run import KEEPING, Course, Emptied
 from benchmarks.trends import Verdict
 from benchmarks.watching import Watch
-from tests.benchmarks.serving import compiles, serving
+from tests.benchmarks.serving import compiles, serving, told_by
 
 if TYPE_CHECKING:
     import socket
@@ -225,16 +224,7 @@ def test_what_came_is_collected_and_let_go_of(programs: Path) -> None:
     program = load.compiled("pop3load", programs)
     words = ("-u", "user", "-f", "0", "-P", "secret", "-s", "0.5", "-i", "0.1", "-b", "0.02")
     with serving(maildrop.session) as port:
-        ran = subprocess.run(
-            [program, "-p", str(port), *words, "collect"],
-            input="\n\n",
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    assert ran.stderr == ""
-    _, *intervals, whole = map(json.loads, ran.stdout.replace("ready", "0").splitlines())
+        *intervals, whole = told_by(program, port, *words, "collect")
     assert maildrop.deleted == [b"1", b"2", b"3"]
     assert whole["done"] == 3
     assert 1 <= len(intervals) <= 5
@@ -264,16 +254,7 @@ def test_letters_at_a_pace_go_to_everybody_in_turn(programs: Path) -> None:
     program = load.compiled("smtpload", programs)
     words = ("-t", "a@x.example,b@x.example", "-l", "160", "-r", "40", "-s", "0.5", "-i", "0.1")
     with serving(session) as port:
-        ran = subprocess.run(
-            [program, "-p", str(port), *words],
-            input="\n\n",
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    assert ran.stderr == ""
-    _, *intervals, whole = map(json.loads, ran.stdout.replace("ready", "0").splitlines())
+        *intervals, whole = told_by(program, port, *words)
     named = [line for line in heard if line.startswith(b"RCPT")]
     assert named == [b"RCPT TO:<a@x.example>", b"RCPT TO:<b@x.example>"] * 10
     assert whole["done"] == 20

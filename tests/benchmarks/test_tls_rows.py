@@ -20,7 +20,7 @@ from benchmarks.row import Plan
 from benchmarks.rows import all_rows
 from benchmarks.systems import System, require
 from mailpost.tls.self_signed import make_self_signed
-from tests.benchmarks.serving import compiles, serving
+from tests.benchmarks.serving import compiles, serving, told_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -199,17 +199,7 @@ def test_a_handshake_without_tls_is_refused(programs: Path) -> None:
 
 def collect(programs: Path, port: int, *words: str) -> dict[str, float]:
     program = load.compiled("pop3load", programs)
-    result = subprocess.run(
-        [program, "-p", str(port), *SESSION, *words],
-        input="\n\n",
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert result.stderr == ""
-    figures: dict[str, float] = json.loads(result.stdout.splitlines()[1])
-    return figures
+    return told_by(program, port, *SESSION, *words)[0]
 
 
 class Post:
