@@ -239,21 +239,23 @@ class Sweeper:
 
     async def _make_room(self) -> None:
         letters = 0
-        while self._running and not self._space.ample():
-            some = await self._empty(None)
-            letters += some
-            if (
-                not some or self._late
-            ):  # empty; or nothing can be removed as long as a backup is written
-                self._vain = self._clock.seconds()
-                break
-            await self._give_back()
-            await self._pause(SHOWN)
-        if letters:
-            self.log.warn(
-                "the disk is short: {letters} letters were taken out of the bin early",
-                letters=letters,
-            )
+        try:
+            while self._running and not self._space.ample():
+                some = await self._empty(None)
+                letters += some
+                if (
+                    not some or self._late
+                ):  # empty; or nothing can be removed as long as a backup is written
+                    self._vain = self._clock.seconds()
+                    break
+                await self._give_back()
+                await self._pause(SHOWN)
+        finally:  # also told if the disk is so full that it ended in a failure
+            if letters:
+                self.log.warn(
+                    "the disk is short: {letters} letters were taken out of the bin early",
+                    letters=letters,
+                )
         await self._sweep()
 
     def _pause(self, seconds: float = PAUSE) -> Deferred[None]:

@@ -119,7 +119,8 @@ def test_the_bin_makes_room(cramped: Office) -> None:
     assert (
         len(left) < 800
     )  # perhaps none: how much room is made depends on what else is being written
-    assert "letters were taken out of the bin early" in cramped.log
+    told = "letters were taken out of the bin early"  # once room is made, which goes on meanwhile
+    assert any(told in cramped.log for _ in attempts(20))
 
 
 def test_a_disk_that_others_fill_to_the_last_octet(cramped: Office, small_disk: Path) -> None:

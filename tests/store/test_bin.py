@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailpost.outcome import LetterGone
+from mailpost.outcome import LetterGone, TemporaryFailure
 from mailpost.store import NoSuchName, sweeper
 from mailpost.store.bin import SLICE
 from mailpost.store.delivery import ROW
@@ -310,3 +310,21 @@ def test_the_head_of_a_letter(office, five):
     ]
     assert len(office.store.head(found[2][0])) == 16 * 1024
     assert office.store.head(99) == b""
+
+
+def test_what_was_taken_out_early_is_told_even_if_it_ends_badly(office, five, monkeypatch, log):
+    """The owner learns what can no longer come back, also where the disk was too full to go on."""
+    monkeypatch.setattr(sweeper, "SLICE", 2)
+    collect(office, five)
+    monkeypatch.setattr(office.store.space, "free", lambda: 0)
+
+    async def full():
+        raise TemporaryFailure("the disk is full")
+
+    monkeypatch.setattr(office.store.sweeper, "_give_back", full)
+    office.clock.advance(FRESH)
+    assert not office.store.delivery.has_room()
+    sweep(office)
+    assert binned(office) == [3, 4, 5]
+    told = "the disk is short: 2 letters were taken out of the bin early"
+    assert log.lines("the disk is short") == [told]
