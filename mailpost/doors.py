@@ -15,8 +15,9 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 
 from mailpost import endpoint
+from mailpost.accepting import accept_few
 from mailpost.encrypted import EncryptedFactory
-from mailpost.listening import accept_few, adopt, from_systemd, listen_at_file
+from mailpost.listening import adopt, from_systemd, listen_at_file
 from mailpost.proxied import ProxiedFactory
 from mailpost.tls.security import Security
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from mailpost.config import Listen
     from mailpost.listener import ConnectionFactory
+    from mailpost.occupancy import Share
     from mailpost.tls import ServerTLS
 
 
@@ -42,6 +44,7 @@ class Door(Factory):
         self.room: ConnectionFactory | None = None
         self.port: IListeningPort | None = None
         self._way_in: IProtocolFactory | None = None
+        self._share: Share | None = None
 
     def bind(self, reactor: Any) -> Deferred[None]:
         """Listen where the configuration says; fails with CannotListenError."""
@@ -65,13 +68,15 @@ class Door(Factory):
             case _:
                 return serverFromString(reactor, description).listen(self)
 
-    def adopt(self, reactor: Any, descriptor: int) -> None:
+    def adopt(self, reactor: Any, descriptor: int, share: Share) -> None:
         """Listen at a port that another process has bound.
 
         :param descriptor: inherited from it, and closed here.
+        :param share: of all who do so.
         """
         self.port = adopt(reactor, descriptor, self)
-        accept_few(self.port)
+        self._share = share
+        accept_few(self.port, share)
 
     def hold(self) -> int:
         """Keep the port for other processes, and let nobody in here; its descriptor."""
@@ -96,6 +101,9 @@ class Door(Factory):
             way_in = EncryptedFactory(tls, room)
         if listen.proxy:
             way_in = ProxiedFactory(way_in, listen.proxy, clock)
+        if self._share is not None:
+            room.share = self._share
+            room.share.has(0)
         self.room, self._way_in = room, way_in
 
     def buildProtocol(self, addr: IAddress | None) -> Any:

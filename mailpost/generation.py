@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
+from mailpost.inheritance import Inheritance
+from mailpost.occupancy import Occupancy
 from mailpost.service import first_cause
 from mailpost.worker import Worker
 
@@ -34,7 +36,7 @@ class Generation:
     """Keeps as many workers as the configuration asks for.
 
     :param doors: the listeners, bound.
-    :param spawn: starts a worker's process, given the descriptors of its listeners.
+    :param spawn: starts a worker's process, given what it inherits.
     :ivar workers: those whose process lives.
     """
 
@@ -42,7 +44,7 @@ class Generation:
         self,
         config: Config,
         doors: Sequence[Door],
-        spawn: Callable[[Worker, Sequence[int]], object],
+        spawn: Callable[[Worker, Inheritance], object],
         reactor: Any,
     ) -> None:
         self.config = config
@@ -53,6 +55,7 @@ class Generation:
         self._retired = False
         self._pause = 0.0
         self._starts: set[IDelayedCall] = set()
+        self._occupancy = Occupancy.make(config.office.workers, len(doors))
 
     def bind(self) -> Deferred[Any]:
         """Bind those of the doors that have no port yet; fails with why one cannot be had."""
@@ -78,19 +81,24 @@ class Generation:
 
     def _retire(self) -> None:
         self._retired = True
+        self._occupancy.close()
         for call in self._starts:
             call.cancel()
         self._starts.clear()
 
     def _start(self) -> Worker:
-        worker = Worker(self._reactor.seconds())
+        taken = [worker.place for worker in self.workers]
+        place = next(one for one in range(self._occupancy.workers) if one not in taken)
+        worker = Worker(self._reactor.seconds(), place)
         self.workers.append(worker)
         worker.ended.addCallback(lambda _: self._ended(worker))
-        self._spawn(worker, [door.hold() for door in self.doors])
+        listeners = [door.hold() for door in self.doors]
+        self._spawn(worker, Inheritance(listeners, self._occupancy, place))
         return worker
 
     def _ended(self, worker: Worker) -> None:
         self.workers.remove(worker)
+        self._occupancy.clear(worker.place)
         if self._retired or not worker.serves:
             return
         steady = self._reactor.seconds() - worker.started >= STEADY_SECONDS

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from mailpost.connection import Connection
     from mailpost.guard import Guard
+    from mailpost.occupancy import Share
 
 _log = Logger(namespace="mailpost.connection")
 
@@ -33,6 +34,7 @@ class ConnectionFactory(Factory):
     :param idle_seconds: how long a peer may be silent.
     :ivar security: what of TLS is offered here.
     :ivar guard: who is banned; None: nobody.
+    :ivar share: what other workers are told of how many are here; None: there are none.
     :ivar rota: where whoever has much to say waits for a turn; an office has one for all listeners.
     :ivar transcripts: whether every line of every session is logged (at debug, secrets masked).
     :ivar ended: how many sessions have ended since the start.
@@ -42,6 +44,7 @@ class ConnectionFactory(Factory):
     transcripts = False
     security = Security()
     guard: Guard | None = None
+    share: Share | None = None
 
     def __init__(self, clock: IReactorTime, limits: ConnectionLimits, idle_seconds: float) -> None:
         self.clock = clock
@@ -108,6 +111,8 @@ class ConnectionFactory(Factory):
                 )
             return False
         self.connections.add(connection)
+        if self.share is not None:
+            self.share.has(len(self.connections))
         self.idle.touch(connection)
         if known is not None and not known(peer):
             connection.stranger = True
@@ -135,6 +140,8 @@ class ConnectionFactory(Factory):
     def depart(self, connection: Connection) -> None:
         """One that stayed has gone."""
         self.connections.discard(connection)
+        if self.share is not None:
+            self.share.has(len(self.connections))
         if connection.stranger:
             self.limits.strangers.depart(connection, neighbourhood(connection.peer))
         self.ended += 1

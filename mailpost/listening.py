@@ -24,14 +24,9 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
-__all__ = ["accept_few", "adopt", "from_systemd", "listen_at_file"]
-
-ACCEPTED_AT_ONCE = 4
-"""Connections that a listener takes in one round of the reactor."""
+__all__ = ["adopt", "from_systemd", "listen_at_file"]
 
 
 class SocketFilePort(unix.Port):
@@ -105,23 +100,6 @@ def adopt(reactor: Any, descriptor: int, factory: IProtocolFactory) -> IListenin
         inherited.setblocking(False)
         port: IListeningPort = reactor.adoptStreamPort(descriptor, inherited.family, factory)
         return port
-
-
-def accept_few(port: object) -> None:
-    """Have a port take no more than a few connections in a round of the reactor.
-
-    Twisted's begins with a hundred and, the more wait, takes ever more. What a hundred newcomers cost is a
-    pause for everybody who is there; and the other workers of the office get none of them.
-    """
-    if not isinstance(port, tcp.Port):
-        return
-    take_all: Callable[[], object] = port.doRead
-
-    def take_some() -> object:
-        port.numberAccepts = min(port.numberAccepts, ACCEPTED_AT_ONCE)
-        return take_all()
-
-    port.doRead = take_some  # type: ignore[method-assign]  # of this port alone
 
 
 def from_systemd(

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from mailpost.accounts.tokens import IntrospectionChecker
     from mailpost.config import Config
+    from mailpost.inheritance import Inheritance
     from mailpost.listener import ConnectionFactory
 
 _log = Logger(namespace="mailpost.service")
@@ -63,7 +64,7 @@ class PostOffice(Service):
     :param portal: another Portal than the office's own, whose realm gives ``IMaildrop`` or ``IMailbox``.
     :param checkers: who checks passwords in place of the office's own accounts (``twistd --auth``).
     :param transcripts: whether every line of every session is logged, at debug, secrets masked.
-    :param listeners: descriptors of ports that another process has bound, in the order of the configuration.
+    :param inheritance: of one of several workers; None: this office is one process.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class PostOffice(Service):
         checkers: Sequence[ICredentialsChecker] = (),
         *,
         transcripts: bool = False,
-        listeners: Sequence[int] | None = None,
+        inheritance: Inheritance | None = None,
     ) -> None:
         self.setName("mailpost")  # type: ignore[no-untyped-call]
         self._config = config
@@ -82,7 +83,7 @@ class PostOffice(Service):
         self._portal = portal
         self._checkers = checkers
         self._transcripts = transcripts
-        self._listeners = listeners
+        self._inheritance = inheritance
         self._threads: Threads | None = None
         self._store: Store | None = None
         self._tls: ServerTLS | None = None
@@ -96,12 +97,13 @@ class PostOffice(Service):
 
     def privilegedStartService(self) -> None:
         """Bind the ports, perhaps still as root."""
-        if self._listeners is None:
+        given = self._inheritance
+        if given is None:
             self._binding = [door.bind(self._reactor) for door in self.doors]
             return
         self._binding = []
-        for door, listener in zip(self.doors, self._listeners, strict=True):
-            door.adopt(self._reactor, listener)
+        for number, (door, listener) in enumerate(zip(self.doors, given.listeners, strict=True)):
+            door.adopt(self._reactor, listener, given.occupancy.share(given.place, number))
 
     def startService(self) -> None:
         """Open the store, join the rooms, let people in."""
@@ -170,10 +172,10 @@ class PostOffice(Service):
             room.transcripts = self._transcripts
             room.guard, room.rota = guard, rota
             door.open_to(room, self._tls if door.listen.tls != "none" else None, reactor)
-            if self._listeners is None:
+            if self._inheritance is None:
                 _log.info("{protocol} on {where}", protocol=door.listen.protocol, where=door.where)
         self._since = reactor.seconds()
-        if self._listeners is None:
+        if self._inheritance is None:
             self._open_control(store)
 
     def _connections(self) -> int:

@@ -38,6 +38,7 @@ class Worker(ProcessProtocol):
     """One process that serves.
 
     :param started: when, by the reactor's clock.
+    :param place: its own among those of its generation.
     :ivar opened: fires when it serves; fails with WorkerFailed.
     :ivar ended: fires when the process has ended.
     :ivar serves: whether it has opened.
@@ -46,8 +47,9 @@ class Worker(ProcessProtocol):
 
     transport: Any
 
-    def __init__(self, started: float) -> None:
+    def __init__(self, started: float, place: int) -> None:
         self.started = started
+        self.place = place
         self.opened: Deferred[object] = Deferred()
         self.ended: Deferred[None] = Deferred()
         self.serves = False

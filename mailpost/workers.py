@@ -1,9 +1,9 @@
 """Workers: one office in several processes, so that it uses every core.
 
 The supervisor binds the ports, serves nobody itself, and hands the ports to workers, each a whole
-:class:`~mailpost.service.PostOffice` over the same store; the kernel gives a new connection to whichever
-asks first. A worker that dies takes its own sessions with it and nothing else: its locks are free at once,
-connections that wait for a listener wait for the others, and another is started in its place.
+:class:`~mailpost.service.PostOffice` over the same store; newcomers go to those that have fewer connections
+(:mod:`mailpost.accepting`). A worker that dies takes its own sessions with it and nothing else: its locks are
+free at once, connections that wait for a listener wait for the others, and another is started in its place.
 
 To read the configuration again the supervisor starts a new generation of workers, and only when all of
 those are open lets the old ones finish what they have begun. So no connection is refused meanwhile, and a
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mailpost.config import Config
+    from mailpost.inheritance import Inheritance
     from mailpost.store.locks import LockFile
     from mailpost.worker import Worker
 
@@ -40,9 +41,6 @@ _log = Logger(namespace="mailpost.workers")
 
 STOP_SECONDS = 8.0
 """How long workers may take to close; then they are killed. What had a 250 is kept."""
-
-_LISTENERS = "MAILPOST_LISTENERS"
-_FIRST = 3  # the descriptor of the first listener in a worker, behind the standard ones
 
 
 class Supervisor(Service):
@@ -120,13 +118,11 @@ class Supervisor(Service):
                 door.take_over(stays)
         return Generation(config, doors, self._spawn, self._reactor)
 
-    def _spawn(self, worker: Worker, ports: Sequence[int]) -> None:
-        inherited: Mapping[int, Any] = {0: "w", 1: "r", 2: self._log_to} | dict(
-            enumerate(ports, _FIRST)
-        )
-        environment = os.environ | {_LISTENERS: str(len(ports))}
+    def _spawn(self, worker: Worker, given: Inheritance) -> None:
+        descriptors: Mapping[int, Any] = {0: "w", 1: "r", 2: self._log_to, **given.descriptors}
+        environment = os.environ | given.environment
         self._reactor.spawnProcess(
-            worker, self._command[0], self._command, env=environment, childFDs=inherited
+            worker, self._command[0], self._command, env=environment, childFDs=descriptors
         )
 
     def _tell(self) -> None:
@@ -213,12 +209,6 @@ class Supervisor(Service):
         if self._serving is not None:
             self._serving.close()
         _log.info("closed")
-
-
-def inherited_listeners() -> list[int] | None:
-    """The descriptors of its listeners, in a worker; None elsewhere."""
-    count = os.environ.pop(_LISTENERS, None)
-    return None if count is None else list(range(_FIRST, _FIRST + int(count)))
 
 
 def _close_but(doors: Sequence[Door], kept: Sequence[Door]) -> None:

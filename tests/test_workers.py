@@ -37,9 +37,12 @@ endpoint = "tcp:2525:interface=127.0.0.1"
 class Process:
     """A process that is not there: it does what the test says."""
 
-    def __init__(self, worker: Worker, descriptors: dict[int, Any]) -> None:
+    def __init__(
+        self, worker: Worker, descriptors: dict[int, Any], environment: dict[str, str]
+    ) -> None:
         self.worker = worker
         self.descriptors = descriptors
+        self.environment = environment
         self.asked: list[str] = []
         self.signals: list[str] = []
         self.ended = False
@@ -83,8 +86,8 @@ class Reactor(MemoryReactorClock):
         listening.stopListening = lambda: self.stopped.append(port)
         return listening
 
-    def spawnProcess(self, worker: Any, *_: object, childFDs: Any, **__: object) -> None:  # type: ignore[override]
-        process = Process(worker, childFDs)
+    def spawnProcess(self, worker: Any, *_: object, env: Any, childFDs: Any) -> None:  # type: ignore[override]
+        process = Process(worker, childFDs, env)
         worker.transport = process
         self.processes.append(process)
 
@@ -136,7 +139,9 @@ def test_workers_inherit_the_ports(office: Office) -> None:
     """Each is given the listener behind its standard descriptors; the supervisor lets nobody in itself."""
     office.supervisor.startService()
     first, second = office.processes
-    assert first.descriptors == second.descriptors == {0: "w", 1: "r", 2: 2, 3: 2525}
+    table = first.descriptors[4]
+    assert first.descriptors == second.descriptors == {0: "w", 1: "r", 2: 2, 3: 2525, 4: table}
+    assert [one.environment["MAILPOST_WORKER"] for one in office.processes] == ["0 2 1", "1 2 1"]
     assert office.reactor.held
     first.open()
     assert not office.opened
@@ -182,7 +187,8 @@ def test_the_dead_are_replaced(office: Office, log: Logbook) -> None:
     office.reactor.advance(STEADY_SECONDS)
     office.processes[0].end(9)
     office.reactor.advance(0)
-    assert len(office.processes) == 2
+    places = [one.environment["MAILPOST_WORKER"].split()[0] for one in office.processes]
+    assert places == ["1", "0"]  # the place of the dead
     pauses = []
     for _ in range(8):
         office.processes[-1].open()

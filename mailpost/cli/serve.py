@@ -18,12 +18,11 @@ from mailpost.cli.options import config_option
 from mailpost.cli.supervisor import tell_supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from twisted.internet.error import CannotListenError
     from twisted.python.failure import Failure
 
     from mailpost.config import Config
+    from mailpost.inheritance import Inheritance
     from mailpost.service import PostOffice
     from mailpost.workers import Supervisor
 
@@ -55,12 +54,13 @@ def serve(verbose: bool) -> None:  # noqa: FBT001 - click's flag
     _install_reactor()
     from twisted.internet import reactor  # noqa: PLC0415 - importing it installs it
 
-    from mailpost.service import PostOffice  # noqa: PLC0415 - all of Twisted
-    from mailpost.workers import Supervisor, inherited_listeners  # noqa: PLC0415 - as above
+    from mailpost.inheritance import inherited  # noqa: PLC0415 - all of Twisted
+    from mailpost.service import PostOffice  # noqa: PLC0415 - as above
+    from mailpost.workers import Supervisor  # noqa: PLC0415 - as above
 
-    listeners = inherited_listeners()
-    if listeners is not None:
-        _work(config, listeners, verbose=verbose)
+    inheritance = inherited()
+    if inheritance is not None:
+        _work(config, inheritance, verbose=verbose)
     office: PostOffice | Supervisor
     if config.office.workers == 1:
         office = PostOffice(config, reactor, transcripts=verbose)
@@ -92,13 +92,13 @@ def _install_reactor() -> None:
         install()
 
 
-def _work(config: Config, listeners: Sequence[int], *, verbose: bool) -> NoReturn:
+def _work(config: Config, inheritance: Inheritance, *, verbose: bool) -> NoReturn:
     """Be one of several processes; what goes wrong is told to the supervisor alone."""
     from twisted.internet import reactor  # noqa: PLC0415 - as above
 
     from mailpost.cli.work import work  # noqa: PLC0415 - as above
 
-    office = work(config, listeners, reactor, _reason, transcripts=verbose)
+    office = work(config, inheritance, reactor, _reason, transcripts=verbose)
     office.opened.addCallback(lambda _: _begin_logging(verbose=verbose))
     office.startService()
     raise SystemExit(FAILED if _run(reactor, office) else 0)

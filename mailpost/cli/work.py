@@ -22,11 +22,12 @@ from mailpost.control import answer
 from mailpost.service import PostOffice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from twisted.python.failure import Failure
 
     from mailpost.config import Config
+    from mailpost.inheritance import Inheritance
 
 _log = Logger(namespace="mailpost.workers")
 
@@ -64,7 +65,7 @@ class Line(LineOnlyReceiver):
 
 def work(
     config: Config,
-    listeners: Sequence[int],
+    inheritance: Inheritance,
     reactor: Any,
     reason: Callable[[Exception], Exception],
     *,
@@ -74,7 +75,7 @@ def work(
 
     :param reason: what is told of what kept it from opening.
     """
-    office = PostOffice(config, reactor, transcripts=transcripts, listeners=listeners)
+    office = PostOffice(config, reactor, transcripts=transcripts, inheritance=inheritance)
 
     def end() -> None:
         with suppress(

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,10 +25,13 @@ BODY = b"Subject: hello\r\n\r\nIt works.\r\n"
 
 @pytest.fixture
 def two(make_office: Callable[..., Office]) -> Iterator[Office]:
-    """A running office of two workers, with alice."""
+    """A running office of two workers, both of which have opened, with alice."""
     office = make_office(office="workers = 2")
     office.add_users(["alice"])
     office.start()
+    for _ in attempts():
+        if "2 workers serve" in office.log:
+            break
     yield office
     office.stop()
 
@@ -155,6 +158,25 @@ def test_a_worker_is_killed(two: Office) -> None:
     assert mine not in now
     assert len(now & before) == 1
     assert "ended unasked" in two.log
+
+
+def test_newcomers_spread(two: Office) -> None:
+    """Each worker has its share; one that does not move leaves nobody waiting."""
+    with ExitStack() as held:
+        clients = [held.enter_context(SMTP(two.smtp)) for _ in range(24)]
+        ports = [client.socket.getsockname()[1] for client in clients]
+        served = {one: sum(serves(one, port) for port in ports) for one in workers(two)}
+        assert sum(served.values()) == 24
+        assert min(served.values()) >= 6  # 9 or 10, where both are quick
+    stuck = min(workers(two))
+    os.kill(stuck, signal.SIGSTOP)
+    try:
+        with ExitStack() as held:
+            for _ in range(12):
+                client = held.enter_context(SMTP(two.smtp))
+                assert client.deliver(BODY, "alice").startswith(b"250")
+    finally:
+        os.kill(stuck, signal.SIGCONT)
 
 
 def serves(process: int, client: int) -> bool:
