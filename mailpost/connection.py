@@ -21,6 +21,7 @@ from mailpost.limits import MAX_BUFFERED, MAX_THROWN_AWAY, IdleWatch
 from mailpost.outlet import Outlet, outlet_for
 from mailpost.proxied import proxy_header
 from mailpost.rota import TURN, Rota
+from mailpost.silence import NEVER, SilenceWatch
 from mailpost.tls.session import channel_bindings
 from mailpost.wire.session import Event, OutputWaiting, SessionEnded
 
@@ -41,7 +42,7 @@ class Doorkeeper(Structural):
 
     clock: IReactorTime
     guard: Guard | None
-    idle: IdleWatch[Connection]
+    idle: SilenceWatch[Connection]
     closing: IdleWatch[Connection]
     rota: Rota
     security: Security
@@ -71,6 +72,7 @@ class Connection(Protocol):
 
     :ivar session: the engine.
     :ivar peer: the peer's IP address, ``""`` where there is none.
+    :ivar heard: when something came last; see :mod:`mailpost.silence`.
     :ivar stranger: it has to give way to others where the office is full (:mod:`mailpost.strangers`).
     """
 
@@ -82,6 +84,7 @@ class Connection(Protocol):
     def __init__(self, session: LoginSession, peer: str) -> None:
         self.session = session
         self.peer = peer
+        self.heard = NEVER
         self._outlet: Outlet | None = None
         self._admitted = False
         self._holds = 0  # reasons to take no further event just now
@@ -141,7 +144,7 @@ class Connection(Protocol):
         if isinstance(transport, Encrypted):
             self._speak_through(transport)
         else:
-            self._outlet = outlet_for(transport, self._outlet_drained)
+            self._outlet = outlet_for(transport, self)
         header = proxy_header(transport)
         if header is not None and header.tls is not None:
             self.session.tls = True  # with a balancer that is trusted, and ends it
@@ -183,7 +186,7 @@ class Connection(Protocol):
             self._outlet = None
         self.factory.idle.forget(self)
         self.factory.closing.forget(self)
-        self._outlet_drained()
+        self.drained()
         if self._admitted:
             self._admitted = False
             try:
@@ -217,7 +220,7 @@ class Connection(Protocol):
         self._speak_through(encrypted)
 
     def _speak_through(self, encrypted: Encrypted) -> None:
-        self._outlet = encrypted.outlet(self._outlet_drained)
+        self._outlet = encrypted.outlet(self)
         self.session.bindings = partial(channel_bindings, encrypted)
 
     def go_on(self) -> None:
@@ -269,7 +272,7 @@ class Connection(Protocol):
     def _transcribe(self, side: str, line: str) -> None:
         _log.debug("{peer} {side}: {line}", peer=self.peer, side=side, line=line)
 
-    def _outlet_drained(self) -> None:
+    def drained(self) -> None:
         """The peer has taken what was sent (or has gone): go on."""
         drained, self._drained = self._drained, None
         if drained is not None:

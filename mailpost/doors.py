@@ -20,6 +20,7 @@ from mailpost.encrypted import EncryptedFactory
 from mailpost.listening import adopt, from_systemd, listen_at_file
 from mailpost.proxied import ProxiedFactory
 from mailpost.tls.security import Security
+from mailpost.transport import lean
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory, IReactorTime
@@ -52,6 +53,7 @@ class Door(Factory):
         def bound(port: IListeningPort) -> None:
             self.port = port
             accept_few(port)
+            lean(port)
 
         listening: Deferred[IListeningPort] = maybeDeferred(self._listen, reactor)
         return listening.addCallback(bound)
@@ -77,6 +79,7 @@ class Door(Factory):
         self.port = adopt(reactor, descriptor, self)
         self._share = share
         accept_few(self.port, share)
+        lean(self.port)
 
     def hold(self) -> int:
         """Keep the port for other processes, and let nobody in here; its descriptor."""

@@ -17,12 +17,12 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from zope.interface import implementer
 
 from mailpost.limits import MAX_THROWN_AWAY
-from mailpost.outlet import Outlet, outlet_for
+from mailpost.outlet import Outlet, Speaker, outlet_for
 from mailpost.proxied import proxy_header
 from mailpost.tls.stream import MOST, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from typing import Any
 
     from OpenSSL import SSL
@@ -48,7 +48,7 @@ class Encrypted(Protocol):
     def __init__(self, tls: ServerTLS, inner: IProtocol) -> None:
         self._tls = tls
         self._inner = inner
-        self._drained: Callable[[], None] = _nobody_waits
+        self._speaker: Speaker | None = None
         self._unsaid: list[bytes] = []  # said before the handshake was over
         self._closing: bool | None = None  # orderly or not, as soon as it is over
         self._ended = False  # nothing more is taken, nothing more is said
@@ -67,7 +67,7 @@ class Encrypted(Protocol):
         """TLS from now on: what was spoken before was in the clear (RFC 3207, RFC 2595 §4)."""
         self.transport = transport
         self.connected = 1
-        self._outlet = outlet_for(transport, self._outlet_drained)
+        self._outlet = outlet_for(transport, self)
         self._stream = Stream(self._tls.connection())
         self._tls.handshakes.touch(self)
 
@@ -100,7 +100,7 @@ class Encrypted(Protocol):
         self._tls.handshakes.forget(self)
         inner = self._inner
         # What leads round in a circle: OpenSSL's memory is not to wait for the garbage collector.
-        self._drained = _nobody_waits
+        self._speaker = None
         del self._inner, self._outlet
         inner.connectionLost(reason)
 
@@ -153,14 +153,14 @@ class Encrypted(Protocol):
 
     # The connection's outlet ----------------------------------------------------------------------
 
-    def outlet(self, drained: Callable[[], None]) -> Outlet:
+    def outlet(self, speaker: Speaker) -> Outlet:
         """The way out of whoever speaks under this TLS; as :func:`~mailpost.outlet.outlet_for`."""
-        self._drained = drained
+        self._speaker = speaker
         return self
 
     @property
     def full(self) -> bool:
-        """Nothing more should be sent before the ``drained`` callback came; first, hands are shaken."""
+        """Nothing more should be sent before ``Speaker.drained`` came; first, hands are shaken."""
         return not self._stream.shaken or self._outlet.full
 
     def send(self, octets: bytes | memoryview) -> None:
@@ -177,7 +177,7 @@ class Encrypted(Protocol):
 
     def detach(self) -> None:
         """Tell nobody any more when there is room again."""
-        self._drained = _nobody_waits
+        self._speaker = None
 
     def close(self, last: bytes, *, orderly: bool) -> None:
         """Close with close_notify; what was sent will still go out.
@@ -211,8 +211,8 @@ class Encrypted(Protocol):
             self.send(unsaid)
         else:
             self._answer()
-        if not self._outlet.full:
-            self._drained()
+        if not self._outlet.full and self._speaker is not None:
+            self._speaker.drained()
 
     def _answer(self) -> None:
         """Send what TLS itself has to say; a peer that does not take it is not asked for more."""
@@ -231,12 +231,14 @@ class Encrypted(Protocol):
             self.transport.resumeProducing()
         self._outlet.close(self._stream.output(), orderly=orderly)
 
-    def _outlet_drained(self) -> None:
+    def drained(self) -> None:
+        """The transport takes more again."""
         if self._choked:
             self._choked = False
             if not self._paused:
                 self.transport.resumeProducing()
-        self._drained()
+        if self._speaker is not None:
+            self._speaker.drained()
 
 
 class EncryptedFactory(Factory):
@@ -268,7 +270,3 @@ class EncryptedFactory(Factory):
         """Somebody connects."""
         inner = self.inner.buildProtocol(addr)
         return None if inner is None else Encrypted(self._tls, inner)
-
-
-def _nobody_waits() -> None:
-    """Nothing is held back, or nobody is left to go on."""

@@ -148,7 +148,7 @@ def neighbourhood(peer: str) -> str:
 
 
 class IdleWatch(Generic[T]):
-    """Tells who has been silent for too long; one clock tick serves any number of them.
+    """Tells who of a few has been silent for too long; one clock tick serves all of them.
 
     A dict keeps its order, so moving whoever is heard to its end keeps the most silent one in front:
     no timer per connection, and a tick looks only at those whose time has come.

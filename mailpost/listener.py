@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from mailpost.limits import CLOSING_SECONDS, ConnectionLimits, IdleWatch, neighbourhood
 from mailpost.rates import Seldom
 from mailpost.rota import Rota
+from mailpost.silence import SilenceWatch
 from mailpost.tls.security import Security
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ class ConnectionFactory(Factory):
         self._seldom = Seldom(clock)
         self._crowded = Seldom(clock)
         self._letters = 0  # of those that have ended
-        self.idle: IdleWatch[Connection] = IdleWatch(
-            clock, idle_seconds, lambda connection: connection.silent()
+        self.idle: SilenceWatch[Connection] = SilenceWatch(
+            clock, idle_seconds, self.connections, lambda connection: connection.silent()
         )
         self.closing: IdleWatch[Connection] = IdleWatch(
             clock, CLOSING_SECONDS, lambda connection: connection.cut_off()
@@ -148,6 +149,7 @@ class ConnectionFactory(Factory):
         self._letters += connection.letters
         self.limits.release(connection.peer)
         if not self.connections:
+            self.idle.rest()
             waiting, self._empty = self._empty, []
             for deferred in waiting:
                 deferred.callback(None)

@@ -22,7 +22,13 @@ from zope.interface import implementer
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+
+
+class Speaker(Protocol):
+    """Whoever speaks through an outlet; a callable for each of them would take 64 octets more."""
+
+    def drained(self) -> None:
+        """The outlet was :attr:`~Outlet.full`, and is so no longer."""
 
 
 class Outlet(Protocol):
@@ -30,7 +36,7 @@ class Outlet(Protocol):
 
     @property
     def full(self) -> bool:
-        """Nothing more should be sent before the ``drained`` callback came."""
+        """Nothing more should be sent before :meth:`Speaker.drained` came."""
 
     def send(self, octets: bytes | memoryview) -> None:
         """Send, in order; what cannot be sent at once is copied."""
@@ -49,28 +55,25 @@ class Outlet(Protocol):
         """The connection has gone."""
 
 
-def outlet_for(transport: ITransport, drained: Callable[[], None]) -> Outlet:
-    """The best outlet for a transport.
-
-    :param drained: called each time an outlet that was :attr:`~Outlet.full` is so no longer.
-    """
+def outlet_for(transport: ITransport, speaker: Speaker) -> Outlet:
+    """The best outlet for a transport."""
     if ITCPTransport.providedBy(transport):
         transport.setTcpNoDelay(True)  # replies are small and awaited
     if isinstance(transport, SocketConnection):
-        return SocketOutlet(transport, drained)
-    return TransportOutlet(transport, drained)
+        return SocketOutlet(transport, speaker)
+    return TransportOutlet(transport, speaker)
 
 
 @implementer(IPullProducer)
 class SocketOutlet:
     """Sends on the socket itself while the transport holds nothing back."""
 
-    __slots__ = ("_drained", "_socket", "_transport", "full")
+    __slots__ = ("_socket", "_speaker", "_transport", "full")
 
-    def __init__(self, transport: SocketConnection, drained: Callable[[], None]) -> None:
+    def __init__(self, transport: SocketConnection, speaker: Speaker) -> None:
         self._transport = transport
         self._socket: socket.socket = transport.getHandle()
-        self._drained = drained
+        self._speaker = speaker
         self.full = False
 
     def send(self, octets: bytes | memoryview) -> None:
@@ -93,7 +96,7 @@ class SocketOutlet:
         """All that the transport held has gone out."""
         if self.full:
             self.detach()
-            self._drained()
+            self._speaker.drained()
 
     def stopProducing(self) -> None:
         """The connection has gone."""
@@ -117,11 +120,11 @@ class SocketOutlet:
 class TransportOutlet:
     """Sends through any transport, and heeds its back-pressure."""
 
-    __slots__ = ("_attached", "_drained", "_transport", "full")
+    __slots__ = ("_attached", "_speaker", "_transport", "full")
 
-    def __init__(self, transport: ITransport, drained: Callable[[], None]) -> None:
+    def __init__(self, transport: ITransport, speaker: Speaker) -> None:
         self._transport = transport
-        self._drained = drained
+        self._speaker = speaker
         self.full = False
         self._attached = True
         transport.registerProducer(self, True)  # type: ignore[attr-defined]  # IConsumer as well
@@ -138,7 +141,7 @@ class TransportOutlet:
         """The transport's buffer is empty again."""
         if self.full:
             self.full = False
-            self._drained()
+            self._speaker.drained()
 
     def stopProducing(self) -> None:
         """The connection has gone."""

@@ -38,12 +38,12 @@ class Room(Protocol):
 
     def __init__(self) -> None:
         self.heard: list[bytes] = []
-        self.drained = 0
+        self.told_drained = 0
         self.lost = 0
         self.greeting = b"hello"
 
     def connectionMade(self) -> None:
-        self.outlet: Outlet = self.transport.outlet(self._drained)
+        self.outlet: Outlet = self.transport.outlet(self)
         if self.greeting:
             self.outlet.send(self.greeting)
 
@@ -53,8 +53,8 @@ class Room(Protocol):
     def connectionLost(self, reason: object = None) -> None:
         self.lost += 1
 
-    def _drained(self) -> None:
-        self.drained += 1
+    def drained(self) -> None:
+        self.told_drained += 1
 
 
 class Client(Peer):
@@ -149,7 +149,7 @@ def test_from_the_first_octet(office: Office) -> None:
     assert client.line.heard == b""
     client.shake_hands()
     assert not room.outlet.full
-    assert room.drained == 1
+    assert room.told_drained == 1
     assert client.told() == b"hello"
     client.tell(b"NOOP\r\n")
     assert room.heard == [b"NOOP\r\n"]
@@ -240,7 +240,7 @@ def test_whatever_is_said_comes(office: Office, says: list[int], reads: list[boo
 def test_a_peer_that_does_not_read(office: Office) -> None:
     """The outlet is full; when the peer has read all of it, this is told, once."""
     client, room = office.shaken()
-    room.drained = 0
+    room.told_drained = 0
     client.stop_reading()
     said = 0
     while not room.outlet.full:
@@ -249,7 +249,7 @@ def test_a_peer_that_does_not_read(office: Office) -> None:
     assert client.line.most < BUFFER + 11_000
     client.read_on()
     assert not room.outlet.full
-    assert room.drained == 1
+    assert room.told_drained == 1
     assert len(client.told()) == said
 
 
@@ -347,7 +347,7 @@ def test_last_words_before_the_handshake(office: Office) -> None:
     client.shake_hands()
     assert client.told() == b"hello and bye"
     assert client.closed
-    assert room.drained == 0
+    assert room.told_drained == 0
     assert not client.connected
 
 
@@ -475,7 +475,7 @@ def test_from_starttls_on(office: Office) -> None:
     encrypted = Encrypted(office.tls, room)
     client.line.protocol = encrypted
     encrypted.begin(client.line)
-    outlet = encrypted.outlet(room._drained)
+    outlet = encrypted.outlet(room)
     client.shake_hands()
     outlet.send(b"as before")
     assert client.told() == b"as before"

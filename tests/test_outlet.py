@@ -53,6 +53,16 @@ class Socket:
         return -1
 
 
+class Told:
+    """Speaks, and counts how often it could go on."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def drained(self) -> None:
+        self.times += 1
+
+
 class Socketed:
     """Twisted's own TCP transport over such a socket, and an outlet on it."""
 
@@ -61,11 +71,11 @@ class Socketed:
         self.reactor = MemoryReactor()
         self.transport = SocketConnection(self.socket, Protocol(), self.reactor)
         self.transport.connected = 1
-        self.drained = 0
-        self.outlet = outlet_for(self.transport, self._drained)
+        self.told_drained = 0
+        self.outlet = outlet_for(self.transport, self)
 
-    def _drained(self) -> None:
-        self.drained += 1
+    def drained(self) -> None:
+        self.told_drained += 1
 
     @property
     def watched(self) -> bool:
@@ -76,7 +86,7 @@ class Socketed:
 def test_which_outlet() -> None:
     """A plain TCP connection has a socket to send on; anything else does not."""
     assert isinstance(Socketed().outlet, SocketOutlet)
-    assert isinstance(outlet_for(StringTransport(), lambda: None), TransportOutlet)
+    assert isinstance(outlet_for(StringTransport(), Told()), TransportOutlet)
     assert verifyObject(IPullProducer, Socketed().outlet)
     assert Socketed().socket.options == [(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)]
 
@@ -105,16 +115,16 @@ def test_the_rest_waits(room: int) -> None:
     there.socket.room = 5
     there.transport.doWrite()
     assert there.outlet.full
-    assert there.drained == 0
+    assert there.told_drained == 0
     there.socket.room = 100
     there.transport.doWrite()
     assert there.socket.sent == b"one two three"
     assert not there.outlet.full
-    assert there.drained == 1
+    assert there.told_drained == 1
     there.outlet.send(b"!")
     assert there.socket.sent.endswith(b"three!")
     there.outlet.resumeProducing()
-    assert there.drained == 1
+    assert there.told_drained == 1
 
 
 def test_again_and_again() -> None:
@@ -122,12 +132,13 @@ def test_again_and_again() -> None:
     there = Socketed()
     todo = [b"b" * 10, b"c" * 10]
 
-    def send_more() -> None:
-        if todo:
-            there.socket.room = 3
-            there.outlet.send(todo.pop(0))
+    class More:
+        def drained(self) -> None:
+            if todo:
+                there.socket.room = 3
+                there.outlet.send(todo.pop(0))
 
-    there.outlet = SocketOutlet(there.transport, send_more)
+    there.outlet = SocketOutlet(there.transport, More())
     there.socket.room = 3
     there.outlet.send(b"a" * 10)
     for _ in range(6):
@@ -148,7 +159,7 @@ def test_detached_with_a_rest() -> None:
     there.socket.room = 100
     there.transport.doWrite()
     assert there.socket.sent == b"good bye"
-    assert there.drained == 0
+    assert there.told_drained == 0
 
 
 @pytest.mark.parametrize("orderly", [True, False])
@@ -182,8 +193,8 @@ def test_back_pressure_of_any_transport() -> None:
     """The outlet of another transport is full while that holds more than it likes."""
     line = Line(Clock())
     line.protocol = Protocol()
-    drained: list[int] = []
-    outlet = TransportOutlet(line, lambda: drained.append(1))
+    told = Told()
+    outlet = TransportOutlet(line, told)
     assert verifyObject(IPushProducer, outlet)
     line.read_by_peer = False
     outlet.send(b"x" * (BUFFER + 1))
@@ -191,7 +202,7 @@ def test_back_pressure_of_any_transport() -> None:
     line.take()
     assert not outlet.full
     outlet.resumeProducing()
-    assert drained == [1]
+    assert told.times == 1
     outlet.pauseProducing()
     outlet.stopProducing()
     assert not outlet.full

@@ -287,7 +287,7 @@ def test_the_fast_path_is_kept(factory):
 
     class Quiet(Protocol):
         def connectionMade(self):
-            taken.append(outlet_for(self.transport, lambda: None))
+            taken.append(outlet_for(self.transport, self))
 
     factory.inner = Factory.forProtocol(Quiet)
     protocol = factory.buildProtocol(PROXY)

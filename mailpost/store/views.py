@@ -7,7 +7,8 @@ above it. "Fetch all, delete all" moves one integer.
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from mailpost.outcome import TemporaryFailure
 from mailpost.store import sql, sql_carrying
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 EVERYTHING = 1 << 62
+_NOTHING: Mapping[int, Any] = MappingProxyType({})  # most maildrops have none, and share this one
 
 
 class Places(NamedTuple):
@@ -59,7 +61,7 @@ def look(db: apsw.Connection, view: int, limit: int = EVERYTHING) -> Places:
         octets = [octets[place] for place in kept]
     return Places(
         _numbers(listed),
-        array("q", octets),
+        array("q", octets) if octets else (),
         _by_number(uidls),
         len(excepted),
         _by_number(plain),
@@ -99,12 +101,14 @@ def begin_at(db: apsw.Connection, maildrop: int, since: int) -> tuple[int, froze
 
 
 def _by_number(told: Mapping[str, T]) -> Mapping[int, T]:
-    return {int(number): value for number, value in told.items()}
+    return {int(number): value for number, value in told.items()} if told else _NOTHING
 
 
 def _numbers(listed: Sequence[int]) -> Sequence[int]:
-    """The numbers, in little room: mostly there is no gap in them."""
-    if listed and listed[-1] - listed[0] + 1 == len(listed):
+    """The numbers, in little room: mostly there is no gap in them, or there are none."""
+    if not listed:
+        return ()
+    if listed[-1] - listed[0] + 1 == len(listed):
         return range(listed[0], listed[-1] + 1)
     return array("q", listed)
 

@@ -5,6 +5,7 @@ Asked by the rooms for each peer that comes.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -37,10 +38,17 @@ class Security:
         :param checks: what the office can check.
         :param tokens: what a client is told whose token was refused.
         """
-        return Access(
-            can_tls=self.tls is not None and not self.implicit,
-            tls=self.implicit,
-            cleartext=self.cleartext or is_loopback(peer),
-            checks=checks,
-            tokens=tokens,
-        )
+        can_tls = self.tls is not None and not self.implicit
+        cleartext = self.cleartext or is_loopback(peer)
+        return _access(can_tls, self.implicit, cleartext, checks, tokens)
+
+
+@lru_cache  # every session holds one, and there are few that differ
+def _access(
+    can_tls: bool,  # noqa: FBT001 - by position, for the cache
+    tls: bool,  # noqa: FBT001
+    cleartext: bool,  # noqa: FBT001
+    checks: Checks,
+    tokens: TokenTerms,
+) -> Access:
+    return Access(can_tls=can_tls, tls=tls, cleartext=cleartext, checks=checks, tokens=tokens)

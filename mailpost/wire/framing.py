@@ -47,6 +47,14 @@ class InputBuffer:
             self._data = self._data[self._start :] + octets
         self._start = 0
 
+    def spent(self) -> bool:
+        """Whether all that came is consumed; then nothing of it is held, a password least of all."""
+        if self._start < len(self._data):
+            return False
+        self._data = b""
+        self._start = 0
+        return True
+
     def begins_with(self, word: bytes) -> bool:
         """Whether the next line begins with this word, given in upper case, whatever its own case."""
         return self._data[self._start : self._start + len(word)].upper() == word

@@ -96,7 +96,7 @@ class ServerSession:
 
     def __init__(self, max_errors: int) -> None:
         self._input = InputBuffer()
-        self._output: list[bytes] = []
+        self._output: list[bytes] | None = None  # None costs an idle session nothing
         self._asked: Question | None = None
         self._errors = 0
         self._max_errors = max_errors
@@ -122,10 +122,10 @@ class ServerSession:
     def take_output(self) -> bytes:
         """What is to be sent now, perhaps ``b""``."""
         output = self._output
-        if not output:
+        if output is None:
             return b""
         octets = output[0] if len(output) == 1 else b"".join(output)
-        output.clear()
+        self._output = None
         self.unsent = 0
         return octets
 
@@ -149,7 +149,7 @@ class ServerSession:
 
     def _step(self) -> Event | None:
         """Consume the next thing: what it leads to, or None when it was answered at once."""
-        if not self._input:
+        if self._input.spent():
             return NEED_OCTETS
         line = self._input.take_line(self.max_line)
         if line is Defect.TOO_LONG:
@@ -178,7 +178,10 @@ class ServerSession:
                 self.transcript("S", line)
 
     def _emit(self, octets: bytes) -> None:
-        self._output.append(octets)
+        if self._output is None:
+            self._output = [octets]
+        else:
+            self._output.append(octets)
         self.unsent += len(octets)
 
     def _note(self, line: str) -> None:
