@@ -118,7 +118,7 @@ def test_aborted(both: list[Accepted]) -> None:
 
 
 def test_which_ports() -> None:
-    """A port for TCP gets it, and only where nobody else has said which; UNIX sockets have one of their own."""
+    """A port for TCP gets it where nobody else has said which; UNIX sockets have one of their own."""
     port, file = tcp.Port(0, Factory()), unix.Port("/nowhere", Factory())
     for one in (port, file, object()):
         lean(one)
