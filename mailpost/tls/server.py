@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from mailpost.limits import IdleWatch
 from mailpost.tls.certificates import CertificateFiles, Description, KeyPair, TLSError, read_pair
 from mailpost.tls.contexts import Contexts, make_context
+from mailpost.tls.tickets import TicketKeys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +31,6 @@ HANDSHAKE_SECONDS = 30.0
 
 LOOK_SECONDS = 1.0
 """Not more often than this are the files looked at, however many connections come."""
-
-TICKET_KEY_SECONDS = 12 * 3600.0
-"""How old the keys of session tickets become: who steals one reads no older TLS 1.2 session."""
 
 
 class Handshake(Protocol):
@@ -54,6 +52,7 @@ class ServerTLS:
     :param certificates: one or more.
     :param clock: for the patience, and for looking at the files.
     :param handshake_seconds: how long a peer may take for the handshake; past that it is cut off.
+    :param tickets: the keys of session tickets, where other processes have the same; if None, its own.
     :ivar handshakes: those that are under way.
     :raises TLSError: one of them cannot be used.
     """
@@ -63,12 +62,14 @@ class ServerTLS:
         certificates: Sequence[CertificateFiles],
         clock: IReactorTime,
         handshake_seconds: float = HANDSHAKE_SECONDS,
+        tickets: TicketKeys | None = None,
     ) -> None:
         if not certificates:
             raise TLSError("TLS needs a certificate: name one in the configuration")
         self._clock = clock
         self._sources = [_Source(files) for files in certificates]
         self._contexts = self._make_contexts()
+        self._tickets = tickets or TicketKeys(clock.seconds)
         self._next_look = clock.seconds() + LOOK_SECONDS
         self.handshakes: IdleWatch[Handshake] = IdleWatch(clock, handshake_seconds, _give_up)
 
@@ -83,9 +84,7 @@ class ServerTLS:
         if now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
             self._look()
-            if now >= self._contexts.made + TICKET_KEY_SECONDS:
-                self._renew()
-        return self._contexts.connection()
+        return self._contexts.connection(self._tickets.current())
 
     def reload(self) -> tuple[str, ...]:
         """Read every file again, changed or not: the administrator asked for it.
@@ -114,17 +113,15 @@ class ServerTLS:
                     path=source.files.chain,
                 )
         if len(wrong) < len(sources):
-            self._renew()
+            try:
+                self._contexts = self._make_contexts()
+            except OSError as error:
+                wrong.append(f"TLS needs room for a temporary file: {error.strerror}")
+                _log.error("TLS: no temporary file: {reason}", reason=error.strerror)
         return tuple(wrong)
 
-    def _renew(self) -> None:
-        try:
-            self._contexts = self._make_contexts()
-        except OSError as error:
-            _log.error("TLS: no temporary file: {reason}", reason=error.strerror)
-
     def _make_contexts(self) -> Contexts:
-        return Contexts([source.pair for source in self._sources], self._clock.seconds())
+        return Contexts([source.pair for source in self._sources])
 
 
 def _give_up(handshake: Handshake) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import ssl
+from tempfile import TemporaryDirectory
 
 import pytest
 from OpenSSL import SSL
@@ -11,7 +12,8 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 
 from mailpost.tls import CertificateFiles, ServerTLS, TLSError
-from mailpost.tls.server import LOOK_SECONDS, TICKET_KEY_SECONDS
+from mailpost.tls.server import LOOK_SECONDS
+from mailpost.tls.tickets import KEY_SECONDS, TicketKeys
 
 from .pki import (
     Client,
@@ -223,6 +225,20 @@ def test_the_name_chooses(office, asked, name, version):
     assert shown(office, asked, client_context(version)).name == name
 
 
+@pytest.mark.parametrize(
+    ("version", "offered", "taken"),
+    [
+        (V1_3, None, "TLS_AES_128_GCM_SHA256"),
+        (V1_2, None, "ECDHE-ECDSA-AES128-GCM-SHA256"),
+        (V1_2, "ECDHE+AES256+AESGCM:ECDHE+CHACHA20", "ECDHE-ECDSA-AES256-GCM-SHA384"),
+        (V1_2, "ECDHE+CHACHA20", "ECDHE-ECDSA-CHACHA20-POLY1305"),
+    ],
+)
+def test_which_cipher_is_taken(server, version, offered, taken):
+    """The one with the cheaper handshake, whatever the client would rather have; else what it has."""
+    assert shown(server, context=client_context(version, offered)).tls.cipher()[0] == taken
+
+
 # Resumption ---------------------------------------------------------------------------------------
 
 
@@ -262,11 +278,39 @@ def test_one_certificate_for_whatever_name(server, version, tickets):
         session = client.tls.session
 
 
+@pytest.mark.parametrize("version", [V1_2, V1_3])
+def test_sessions_outlive_a_certificate(tmp_path, server, version):
+    """Both sides have shown that they are who they were; who begins anew is shown the new one."""
+    context = client_context(version)
+    first = shown(server, context=context)
+    write_pair(tmp_path, "a", "ecdsa", "new.example", number=1)
+    server.reload()
+    again = Client(context, None, first.tls.session).shake(accept(server))
+    assert again.tls.session_reused
+    assert shown(server, context=context).name == "new.example"
+
+
+@pytest.mark.parametrize("hostname", [None, "b.example"])
+@pytest.mark.parametrize("version", [V1_2, V1_3])
+def test_tickets_are_good_at_others(tmp_path, clock, version, hostname):
+    """At every process that has the same keys, whatever name was asked for, and at no other."""
+    files = [write_pair(tmp_path, one, "ecdsa", f"{one}.example") for one in "ab"]
+    keys = TicketKeys(clock.seconds, 2)
+    one, other = (ServerTLS(files, clock, tickets=keys) for _ in range(2))
+    stranger = ServerTLS(files, clock)
+    context = client_context(version)
+    for _ in range(2):
+        session = shown(one, hostname, context).tls.session
+        assert Client(context, hostname, session).shake(accept(other)).tls.session_reused
+        assert not Client(context, hostname, session).shake(accept(stranger)).tls.session_reused
+        clock.advance(KEY_SECONDS)
+
+
 def test_tickets_do_not_live_for_ever(server, clock):
     """Their keys are made anew twice a day."""
     context = client_context(V1_2)
     first = shown(server, context=context)
-    clock.advance(TICKET_KEY_SECONDS - 1)
+    clock.advance(KEY_SECONDS - 1)
     second = Client(context, None, first.tls.session).shake(accept(server))
     assert second.tls.session_reused
     clock.advance(LOOK_SECONDS)
@@ -278,15 +322,12 @@ def test_tickets_do_not_live_for_ever(server, clock):
 
 
 def test_a_new_certificate_is_noticed(tmp_path, server, clock):
-    """When a connection comes, at most once a second; sessions begun with the old one end with it."""
-    context = client_context(V1_2)
-    first = shown(server, context=context)
+    """When a connection comes, at most once a second."""
     write_pair(tmp_path, "a", "ecdsa", "new.example", number=1)
     assert shown(server).name == "a.example"
     clock.advance(LOOK_SECONDS)
     with capturedLogs() as logs:
-        again = Client(context, None, first.tls.session).shake(accept(server))
-    assert (again.name, again.tls.session_reused) == ("new.example", False)
+        assert shown(server).name == "new.example"
     assert [log["names"] for log in logs] == ["new.example"]
     assert server.certificates[0].names == ("new.example",)
 
@@ -384,7 +425,22 @@ def test_no_room_for_a_temporary_file(files, server, clock, monkeypatch):
     assert "No space left" in wrong
     with pytest.raises(TLSError, match="No space left"):
         ServerTLS([files], clock)
-    clock.advance(TICKET_KEY_SECONDS)
+    assert shown(server).name == "a.example"
+
+
+def test_no_room_at_the_last_moment(tmp_path, server, monkeypatch):
+    """Room for the check, and none for the use: the administrator is told, and nothing old is lost."""
+    write_pair(tmp_path, "a", "ecdsa", "new.example", number=1)
+    left = [TemporaryDirectory]
+
+    def room():
+        if not left:
+            raise OSError(28, "No space left on device")
+        return left.pop()()
+
+    monkeypatch.setattr("mailpost.tls.contexts.TemporaryDirectory", room)
     with capturedLogs() as logs:
-        assert shown(server).name == "a.example"
-    assert [log["log_level"] for log in logs] == [LogLevel.error]
+        (wrong,) = server.reload()
+    assert "No space left" in wrong
+    assert logs[-1]["log_level"] == LogLevel.error
+    assert shown(server).name == "a.example"
