@@ -13,11 +13,12 @@ from typing import Protocol as Structural
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.tcp import Connection as SocketConnection
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mailpost.encrypted import Encrypted
-from mailpost.limits import MAX_BUFFERED, MAX_THROWN_AWAY, IdleWatch
+from mailpost.limits import MAX_BUFFERED, MAX_THROWN_AWAY, READ, IdleWatch
 from mailpost.outlet import Outlet, outlet_for
 from mailpost.proxied import proxy_header
 from mailpost.rota import TURN, Rota
@@ -79,6 +80,7 @@ class Connection(Protocol):
     session: LoginSession
     factory: Doorkeeper
     stranger = False
+    _read = READ
     _thrown_away = 0  # octets that came after the end
 
     def __init__(self, session: LoginSession, peer: str) -> None:
@@ -222,6 +224,12 @@ class Connection(Protocol):
     def _speak_through(self, encrypted: Encrypted) -> None:
         self._outlet = encrypted.outlet(self)
         self.session.bindings = partial(channel_bindings, encrypted)
+
+    def read_at_most(self, octets: int) -> None:
+        """How much one read may give from now on. Under TLS it stays as it is."""
+        transport: object = self.transport
+        if octets != self._read and isinstance(transport, SocketConnection):
+            self._read = transport.bufferSize = octets
 
     def go_on(self) -> None:
         """A question was answered later than asked: take the next event."""

@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 MAX_BUFFERED = 32 * 1024
 """Octets of input that wait for their turn, per connection; at this many no more is read.
 
-One read gives up to 64 KiB, so that much more there may be.
+One read gives up to 64 KiB, so that much more there may be; within a long letter, up to 256 KiB.
 """
+
+READ = 64 * 1024
+"""Octets that one read gives at most; what a connection of Twisted's begins with."""
+
+LETTER_READ = 256 * 1024
+"""The same within a long letter: each read costs a round of the reactor, however much it gives."""
 
 MAX_THROWN_AWAY = 256 * 1024
 """Octets that are read and thrown away after a session's end; then the connection is reset."""

@@ -15,6 +15,7 @@ from mailpost.accounts.admission import LoginConnection
 from mailpost.envelope import Destination, Envelope, Group, new_trace
 from mailpost.intake.keeping import Kept, keep, log_letter, log_refusal
 from mailpost.intake.letter import LetterUnderWay
+from mailpost.limits import LETTER_READ, READ
 from mailpost.outcome import Delivered, MaildropLocked, Outcome, Refused, TryLater
 from mailpost.wire import reply
 from mailpost.wire.reply import Reply
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 OF_USE = 1024
 """Octets at once that tell somebody who sends a letter from somebody who lets it drip."""
 
+_LONG = READ // 2  # octets of a letter at once that tell that many more follow
 _log = Logger(namespace="mailpost.intake")
 _ACCEPTED = (Destination, Group)
 
@@ -251,6 +253,8 @@ class SMTPConnection(LoginConnection):
             return
         if self.stranger and len(octets) >= OF_USE:
             self.factory.of_use(self)
+        if len(octets) >= _LONG:
+            self.read_at_most(LETTER_READ)
         behind = letter.take(octets)
         if behind is not None:
             self.hold_until(behind)
@@ -313,6 +317,7 @@ class SMTPConnection(LoginConnection):
     def _forget(self) -> None:
         letter, self._letter = self._letter, None
         if letter is not None:
+            self.read_at_most(READ)
             letter.abort()
 
 

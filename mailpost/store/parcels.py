@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VECTORS = 512  # below IOV_MAX (1024 on Linux)
+TOGETHER = 16 * 1024  # octets; below this chunks are digested together
 
 
 class Parcels:
@@ -72,6 +73,9 @@ class ParcelFile:
             )
         for start in range(0, len(chunks), VECTORS):
             _write_all(self._file, chunks[start : start + VECTORS])
+        # Whatever is digested lets another thread run, and then waits for its turn again.
+        if sum(map(len, chunks)) < len(chunks) * TOGETHER:
+            chunks = [b"".join(chunks)]
         for chunk in chunks:
             self._digest.update(chunk)
 

@@ -1,7 +1,7 @@
 """Writing a parcel while it arrives: octets gather in the reactor's thread and go to another in portions.
 
 Nothing here blocks. At most one portion is being written and one gathers, so a letter of any size holds
-some 512 KiB; whoever writes is told to wait where the disk is behind.
+some 1 MiB; whoever writes is told to wait where the disk is behind.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
     from mailpost.store.parcels import ParcelFile
 
-PORTION = 256 * 1024
+PORTION = 512 * 1024
+"""Octets that go to the thread together.
+
+For each, whatever its size, the thread and the reactor's wait for the interpreter in turn several times.
+"""
 
 
 class ParcelStream:

@@ -72,18 +72,25 @@ class Inspector:
         if len(piece) > room:
             fault = reply.TOO_LARGE
             piece = piece[:room]  # what is wrong before there comes first
-        self._line_ends.decode(piece.decode("latin-1"))
+        self._line_ends.decode(self._as_text(piece))
         if self._line_ends.newlines not in _ONLY_CRLF:
             fault = reply.BARE_NEWLINE_IN_LETTER
             piece = piece[: self._first_bare(piece)]
         self._end = piece[-2:] if len(piece) > 1 else (self._end + piece)[-2:]
-        if not self.eight_bit and not piece.isascii():
-            self.eight_bit = True
         if self._in_header:
             self._read_header(piece)
         if self.refusal is None:
             self.refusal = fault
         return self.refusal
+
+    def _as_text(self, piece: bytes) -> str:
+        """The piece, octet for octet. That it is US-ASCII is seen in the same pass."""
+        if not self.eight_bit:
+            try:
+                return piece.decode("ascii")
+            except UnicodeDecodeError:
+                self.eight_bit = True
+        return piece.decode("latin-1")
 
     def _first_bare(self, piece: bytes) -> int:
         """Where in this piece the first bare CR or LF shows."""

@@ -209,6 +209,18 @@ def test_parcel_is_kept_over_short_writes(office, alice, monkeypatch):
     assert office.letters(alice) == [POSTMARK + body]
 
 
+@pytest.mark.parametrize("octets", [1, 1000, parcels.TOGETHER, 70_000])
+def test_digest_of_parcel(tmp_path, octets):
+    """It is that of the whole, however large the chunks are in which it comes."""
+    body = os.urandom(150_000)
+    folder = parcels.Parcels(tmp_path / "parcels", "deadbeef")
+    file = folder.begin()
+    for portion in (body[:100_000], body[100_000:]):
+        file.write([portion[at : at + octets] for at in range(0, len(portion), octets)])
+    assert file.keep() == hashlib.sha256(body).digest()
+    assert (folder.folder / file.name).read_bytes() == body
+
+
 class Slow(Office):
     """An office whose disk does nothing until it is told to."""
 
