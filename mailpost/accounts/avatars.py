@@ -40,6 +40,17 @@ class Asked(NamedTuple):
     lately: bool
 
 
+class Known(bytes):
+    """The id of an avatar, from a checker that has found its account: the realm need not look again.
+
+    :ivar asked: what the id says.
+    :ivar account: as it was found just now, in this turn of the reactor.
+    """
+
+    asked: Asked
+    account: Account
+
+
 def asked_for(login: bytes, domains: Container[str], separator: str = SEPARATOR) -> Asked | None:
     """Tell who is asked for; None if it can be nobody.
 
@@ -55,7 +66,7 @@ def asked_for(login: bytes, domains: Container[str], separator: str = SEPARATOR)
     return Asked(name, device.decode().lower(), lately)
 
 
-def avatar(asked: Asked, book: AccountBook, account: Account, own: str | None = None) -> str:
+def avatar(asked: Asked, book: AccountBook, account: Account, own: str | None = None) -> Known:
     """The id of the avatar that somebody becomes.
 
     :param own: the device whose password was given; None: the main password was.
@@ -68,7 +79,10 @@ def avatar(asked: Asked, book: AccountBook, account: Account, own: str | None = 
         raise UnauthorizedLogin("the password is another device's")
     device = own or asked.device
     named = f"{account.name}{SEPARATOR}{device}" if device else account.name
-    return f"{LATELY}{named}" if asked.lately else named
+    known = Known((f"{LATELY}{named}" if asked.lately else named).encode())
+    known.asked = asked if device == asked.device else asked._replace(device=device)
+    known.account = account
+    return known
 
 
 def account_of(avatar_id: str) -> str:

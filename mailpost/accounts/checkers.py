@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from zope.interface.interface import InterfaceClass
 
-    from mailpost.accounts.avatars import Asked
+    from mailpost.accounts.avatars import Asked, Known
     from mailpost.accounts.turnstile import Turnstile
     from mailpost.store.devices import Device
 
@@ -160,11 +160,11 @@ class SecretChecker:
         return known_as(credentials, avatar(asked, self._book, account))
 
 
-def known_as(credentials: object, who: str) -> bytes:
+def known_as(credentials: object, who: Known) -> Known:
     """Note who it turned out to be, for the log; the avatar's id."""
     if isinstance(credentials, Offered):
-        credentials.account = who
-    return who.encode()
+        credentials.account = who.decode()
+    return who
 
 
 @implementer(ICredentialsChecker)

@@ -50,13 +50,6 @@ class Logins(Protocol):
         """Have a session's ``revoked`` called when the account, or the device, is taken away."""
 
 
-class Locking(Protocol):
-    """What is asked of the store's locked maildrops here."""
-
-    def reason(self, account: Account) -> str | None:
-        """Why a maildrop is locked by hand; None: it is not."""
-
-
 class AccountStore(Protocol):
     """What is asked of the store here."""
 
@@ -75,10 +68,6 @@ class AccountStore(Protocol):
     @property
     def logins(self) -> Logins:
         """Who is logged in."""
-
-    @property
-    def locking(self) -> Locking:
-        """Which maildrops are locked."""
 
     def maildrop(self, account: Account, view: int | None = None) -> IMaildrop:
         """Give the maildrop of an account, or of one of its devices."""
@@ -114,7 +103,6 @@ def make_portal(
         store.lately,
         store.logins.enter,
         belongs=belongs,
-        locked=store.locking.reason,
     )
     portal = Portal(realm)
     if checkers:

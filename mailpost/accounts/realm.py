@@ -9,7 +9,7 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm
 from zope.interface import Interface, implementer
 
-from mailpost.accounts.avatars import asked_for
+from mailpost.accounts.avatars import Known, asked_for
 from mailpost.interfaces import IMaildrop, ISender
 from mailpost.outcome import MaildropLocked
 from mailpost.store.devices import Rights
@@ -17,6 +17,7 @@ from mailpost.store.devices import Rights
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
+    from mailpost.accounts.avatars import Asked
     from mailpost.accounts.checkers import AccountBook
     from mailpost.envelope import Address
     from mailpost.store.accounts import Account
@@ -37,7 +38,6 @@ class OfficeRealm:
     :param lately: gives what an account got of late; None: nobody is given that.
     :param enter: told the mind of whoever logs in, the account's number and the device's; the mind's
         ``revoked`` is called when they are taken away.
-    :param locked: tells why an account is locked by hand; None: it is not.
     :param now: the time in seconds since 1970.
     :param belongs: whether an address is an account's own, given its name and its maildrop; None: its
         name at the office's domains is.
@@ -52,7 +52,6 @@ class OfficeRealm:
         enter: Callable[[Any, int, int | None], None] | None = None,
         now: Callable[[], float] = time.time,
         belongs: Callable[[Address, str, int], bool] | None = None,
-        locked: Callable[[Account], str | None] | None = None,
     ) -> None:
         self._belongs = belongs or self._named
         self._lately = lately
@@ -61,7 +60,6 @@ class OfficeRealm:
         self._maildrop = maildrop
         self._domains = domains
         self._now = now
-        self._locked = locked
 
     def requestAvatar(
         self,
@@ -79,16 +77,12 @@ class OfficeRealm:
             raise NotImplementedError(
                 "this realm gives IMaildrop and ISender of mailpost.interfaces"
             )
-        login = avatarId.encode(errors="replace") if isinstance(avatarId, str) else avatarId
-        asked = asked_for(login, self._domains) if login else None
-        account = self._book.find(asked.name) if asked else None
-        if asked is None or account is None:
-            raise UnauthorizedLogin("no account of this name")
+        asked, account = self._found(avatarId)
         right = Rights.COLLECT if IMaildrop in interfaces else Rights.SUBMIT
         device = self._device(account, asked.device, right) if asked.device else None
         number, view = (device.number, device.view) if device else (None, None)
-        if self._locked is not None and (reason := self._locked(account)) is not None:
-            raise MaildropLocked(reason)
+        if account.locked is not None:
+            raise MaildropLocked(account.locked)
         if mind is not None and self._enter is not None:
             self._enter(mind, account.number, number)
         if IMaildrop not in interfaces:
@@ -98,6 +92,16 @@ class OfficeRealm:
         if self._lately is None:
             raise UnauthorizedLogin("what came of late is not given")
         return IMaildrop, self._lately(account), nothing_to_do
+
+    def _found(self, avatar_id: bytes | str | tuple[()]) -> tuple[Asked, Account]:
+        if isinstance(avatar_id, Known):
+            return avatar_id.asked, avatar_id.account
+        login = avatar_id.encode(errors="replace") if isinstance(avatar_id, str) else avatar_id
+        asked = asked_for(login, self._domains) if login else None
+        account = self._book.find(asked.name) if asked else None
+        if asked is None or account is None:
+            raise UnauthorizedLogin("no account of this name")
+        return asked, account
 
     def _named(self, address: Address, name: str, _maildrop: int) -> bool:
         return address.local.lower() == name and address.domain in self._domains

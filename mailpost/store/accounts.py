@@ -37,6 +37,7 @@ class Account:
     :ivar view: the view that a login by the main password opens.
     :ivar scram: SCRAM's keys of the main password, as text; None: it has none.
     :ivar secret: a secret that can be read back, for APOP (RFC 1939 §7); hardly anybody has one.
+    :ivar locked: why its maildrop is locked by hand, perhaps ``""``; None: it is not, or nobody has looked.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Account:
     view: int
     scram: str | None = field(default=None, repr=False)
     secret: str | None = field(default=None, repr=False)
+    locked: str | None = None
 
 
 @frozen

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import apsw
-
-from mailpost.outcome import TemporaryFailure
 from mailpost.store import sql, sql_desk
 from mailpost.store.errors import NoSuchName
 from mailpost.store.writer import Operation
@@ -17,6 +14,7 @@ from mailpost.store.writer import Operation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import apsw
     from twisted.internet.interfaces import IReactorTime
 
     from mailpost.store.accounts import Account
@@ -24,28 +22,11 @@ if TYPE_CHECKING:
 
 
 class Locking:
-    """Which maildrops are locked by hand.
+    """Locks maildrops by hand; that one is, is found with its account."""
 
-    :param finder: a connection for short looks in the reactor's own thread.
-    """
-
-    def __init__(self, finder: apsw.Connection, ledger: Ledger, clock: IReactorTime) -> None:
-        self._finder = finder
+    def __init__(self, ledger: Ledger, clock: IReactorTime) -> None:
         self._ledger = ledger
         self._clock = clock
-
-    def reason(self, account: Account) -> str | None:
-        """Why an account's maildrop is locked, perhaps ``""``; None: it is not.
-
-        For the reactor's thread only.
-
-        :raises TemporaryFailure: the store cannot be read just now.
-        """
-        try:
-            found: str | None = self._finder.execute(sql_desk.LOCKED, (account.maildrop,)).get
-        except apsw.Error as error:
-            raise TemporaryFailure(f"whether it is locked cannot be read: {error}") from error
-        return found
 
     def lock(self, account: Account, reason: str) -> None:
         """Lock it; where it is already, the reason is another one from now on. Blocks.

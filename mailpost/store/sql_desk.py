@@ -5,7 +5,6 @@ LOCK = (
     " ON CONFLICT (maildrop) DO UPDATE SET reason = excluded.reason"
 )
 UNLOCK = "DELETE FROM locked WHERE maildrop = ? RETURNING maildrop"
-LOCKED = "SELECT reason FROM locked WHERE maildrop = ?"
 ACCOUNT_LOCKED = (
     "SELECT l.reason FROM locked l JOIN account a ON a.maildrop = l.maildrop WHERE a.account = ?"
 )

@@ -110,7 +110,7 @@ class Store:
         self._changes = Changes(self._finder, clock)
         self.bans = KeptBans(self._finder, self.ledger, clock, self._changes)
         self.tracing = Tracing(self._readers, self._parcels, office["epoch"])
-        self.locking = Locking(self._finder, self.ledger, clock)
+        self.locking = Locking(self.ledger, clock)
         self.keeping = Keeping(self._readers, self.ledger, clock)
         self.bin = Bin(self._readers, self.ledger, clock)
         self.sweeper = Sweeper(

@@ -92,9 +92,11 @@ def test_any_octets_may_be_typed(login):
 def test_who_they_become(book, login, own, becomes):
     """With the main password whoever they ask for; with a device's password that device."""
     asked = asked_for(login, DOMAINS)
-    assert avatar(asked, book, book.find("alice"), own) == becomes
-    # The realm reads it back.
-    assert asked_for(becomes.encode(), DOMAINS) == asked._replace(device=own or asked.device)
+    known = avatar(asked, book, book.find("alice"), own)
+    assert known == becomes.encode()
+    # The realm need not look again; what it would read out of the id is the same.
+    assert known.account == book.find("alice")
+    assert known.asked == asked_for(known, DOMAINS) == asked._replace(device=own or asked.device)
 
 
 @pytest.mark.parametrize(("login", "own"), [(b"alice#cabin", None), (b"alice#desk", "phone")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 from twisted.cred.checkers import ANONYMOUS, ICredentialsChecker
 from twisted.cred.credentials import IUsernameHashedPassword, IUsernamePassword
 from twisted.cred.error import LoginDenied, UnauthorizedLogin
@@ -77,18 +78,10 @@ class Store:
     def __init__(self, **accounts):
         self.accounts = Book(**accounts)
         self.entered = []
-        self.locked = {}
 
     @property
     def logins(self):
         return self
-
-    @property
-    def locking(self):
-        return self
-
-    def reason(self, account):
-        return self.locked.get(account.name)
 
     def enter(self, session, account, device=None):
         self.entered.append((session, account, device))
@@ -383,7 +376,7 @@ def test_a_login_is_watched(store, devices, portal):
 @pytest.mark.parametrize("login_name", [b"alice", b"alice#phone", b"recent:alice"])
 def test_a_locked_account(store, devices, portal, login_name):
     """Whose password is right hears the reason, whichever way it is looked at; nobody else hears anything."""
-    store.locked["alice"] = "ask the desk"
+    store.accounts.accounts["alice"] = evolve(store.accounts.find("alice"), locked="ask the desk")
     for entering in (login, login_to_send):
         with pytest.raises(MaildropLocked, match=r"^ask the desk$"):
             result(entering(portal, Login(login_name, b"secret"), object()))
@@ -427,3 +420,12 @@ def test_whose_an_address_is(store):
     ]
     with pytest.raises(UnauthorizedLogin):
         result(login(told, Login(b"alice@example.org", b"secret")))
+
+
+def test_an_account_is_found_once(store, portal):
+    """What the checker has found just now the realm need not look for, on the way that most logins go."""
+    result(login(portal, Login(b"alice", b"secret")))  # known from here on
+    store.accounts.asked.clear()
+    maildrop = result(login(portal, Login(b"alice", b"secret")))
+    assert store.accounts.asked == ["alice"]
+    assert maildrop.account == store.accounts.find("alice")

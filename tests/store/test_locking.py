@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import apsw
 import pytest
 
-from mailpost.outcome import Delivered, TemporaryFailure
+from mailpost.outcome import Delivered
 from mailpost.store import ListedMaildrop, ListedView, NoSuchName, Rights
 
 from .conftest import POSTMARK, Office, now
@@ -32,18 +31,23 @@ def shell(office):
     other.store.close()
 
 
+def reason(office, name):
+    """What a login to an account is told."""
+    return office.store.accounts.find(name).locked
+
+
 def test_locked_and_open_again(office, shell, alice, bob):
     """The office sees each change at once; letters come in all the while."""
-    assert office.store.locking.reason(alice) is None
+    assert reason(office, "alice") is None
     shell.store.locking.lock(alice, "")
-    assert office.store.locking.reason(alice) == ""
+    assert reason(office, "alice") == ""
     shell.store.locking.lock(alice, "moved out")
-    assert office.store.locking.reason(alice) == "moved out"
-    assert office.store.locking.reason(bob) is None
+    assert reason(office, "alice") == "moved out"
+    assert reason(office, "bob") is None
     (outcome,) = office.deliver(LETTER, alice)
     assert isinstance(outcome, Delivered)
     assert shell.store.locking.unlock(alice)
-    assert office.store.locking.reason(alice) is None
+    assert reason(office, "alice") is None
     assert not shell.store.locking.unlock(alice)
     assert office.letters(alice) == [POSTMARK + LETTER]
 
@@ -68,18 +72,6 @@ def test_nobody_is_locked(office, alice):
     assert office.rows("SELECT count(*) FROM locked") == [(0,)]
     with pytest.raises(NoSuchName):
         office.store.locking.lock(alice, "")
-
-
-def test_a_store_that_cannot_be_read(office, alice):
-    """A login is put off then, and not let in."""
-
-    class Broken:
-        def execute(self, *_):
-            raise apsw.IOError("broken")
-
-    office.store.locking._finder = Broken()
-    with pytest.raises(TemporaryFailure):
-        office.store.locking.reason(alice)
 
 
 def test_the_list(office, alice, bob):
