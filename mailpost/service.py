@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from twisted.cred.checkers import ICredentialsChecker
     from twisted.cred.portal import Portal
+    from twisted.internet.task import LoopingCall
     from twisted.python.failure import Failure
 
     from mailpost.accounts.tokens import IntrospectionChecker
@@ -85,6 +86,7 @@ class PostOffice(Service):
         self._transcripts = transcripts
         self._inheritance = inheritance
         self._threads: Threads | None = None
+        self._giving_back: LoopingCall | None = None
         self._store: Store | None = None
         self._tls: ServerTLS | None = None
         self._control: Control | None = None
@@ -121,6 +123,7 @@ class PostOffice(Service):
         sys.setswitchinterval(SWITCH_SECONDS)
         malloc.set_limits()
         self._threads = threads = Threads(reactor.callFromThread, _THREADS, "mailpost")
+        self._giving_back = malloc.keep_small(reactor, threads.defer)
         self._store = store = open_store(
             config.office.database,
             clock=reactor,
@@ -295,6 +298,9 @@ class PostOffice(Service):
         if self._store is not None:
             self._store.close()
             self._store = None
+        if self._giving_back is not None:
+            self._giving_back.stop()
+            self._giving_back = None
         if self._threads is not None:
             self._threads.stop()
         _log.info("closed")

@@ -7,6 +7,7 @@ Python run, and taking the turn back from a busy reactor costs more than SQLite'
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import apsw
@@ -14,6 +15,7 @@ import apsw
 from mailpost.outcome import Delivered, Outcome, Refused, TryLater
 from mailpost.store import sql
 from mailpost.store.errors import DiskFull, InDoubt
+from mailpost.store.sqlite import execute_large
 from mailpost.store.writer import Anew, Operation
 from mailpost.wire import reply
 
@@ -121,7 +123,7 @@ class Post(Operation["Sequence[Outcome]"]):
         values: list[object] = []
         answers = [post.enter(db, values) for post in operations]
         try:
-            sql.each(db.execute, sql.POST, values)
+            sql.each(partial(execute_large, db), sql.POST, values)
         except apsw.ConstraintError as error:
             for post in operations:
                 if post.checked:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
@@ -25,11 +26,12 @@ from mailpost.store.errors import NewerStore, NoStore, NotAStore, UnusableStore
 from mailpost.wire.scram_keys import ITERATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 OLDEST_SQLITE = (3, 51, 3)
 PAGE_SIZE = 4096  # measured with 4 KB letters: least CPU, and 5.4 KB a letter against 9.1 (8192)
 STATEMENTS = 256
+READER_CACHE = 256  # KiB of pages; more has made nothing faster, and each thread has a reader
 SECRET = 32  # octets of the office's secret
 WAITS_MS = 5_000
 LOG_LIMIT = 16 * 1024 * 1024  # octets the write-ahead log keeps on the disk when it is empty
@@ -100,7 +102,9 @@ class Engine:
 
         Not by mmap: it would take a tenth off a letter, but a disk that fails to read would end the process.
         """
-        return self._open()
+        db = self._open()
+        db.execute(f"PRAGMA cache_size=-{READER_CACHE}")
+        return db
 
     def office(self) -> dict[str, str]:
         """What is known of the store as a whole.
@@ -163,6 +167,18 @@ class Engine:
                 f"{folder} is on a network file system ({kind}), where locks cannot be trusted:"
                 " keep the store on a local disk"
             )
+
+
+def execute_large(db: apsw.Connection, statement: str, values: Sequence[object]) -> None:
+    """Execute a statement with large values, which are not held any longer.
+
+    What is kept for the next time, in the cache of statements, would keep its values too: for each number of
+    rows those of the last letters that were as many.
+    """
+    db.execute(statement, values)
+    # It comes out of the cache without values, and goes back there, since none is no number that it takes.
+    with suppress(apsw.BindingsError):
+        db.execute(statement, ())
 
 
 def new_epoch() -> str:

@@ -7,6 +7,7 @@ same transaction that its owner was told. The same again only when it had been w
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.internet.defer import Deferred
@@ -14,6 +15,7 @@ from twisted.logger import Logger
 
 from mailpost.outcome import TemporaryFailure
 from mailpost.store import sql, sql_keeping
+from mailpost.store.sqlite import execute_large
 from mailpost.store.writer import Operation
 
 if TYPE_CHECKING:
@@ -171,7 +173,7 @@ class Warn(Operation[bool]):
             return False
         values: list[object] = []
         self.post.enter(db, values)
-        sql.each(db.execute, sql.POST, values)
+        sql.each(partial(execute_large, db), sql.POST, values)
         return True
 
 
