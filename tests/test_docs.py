@@ -53,7 +53,7 @@ def events() -> Iterator[Event]:
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
         namespace = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for call in calls:
-            if isinstance(call.func, ast.Name) and call.func.id == "Logger":
+            if isinstance(call.func, ast.Name) and call.func.id in {"Logger", "EventLogger"}:
                 for keyword in call.keywords:
                     namespace = ast.literal_eval(keyword.value)
         for call in calls:

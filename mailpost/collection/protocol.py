@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from twisted.cred.error import LoginFailed
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from mailpost.accounts.admission import LoginConnection
 from mailpost.accounts.entrance import Entrance
@@ -19,7 +18,7 @@ from mailpost.collection.login_delay import LoginDelay
 from mailpost.interfaces import IDowngrading, IRemembering
 from mailpost.limits import ConnectionLimits
 from mailpost.listener import ConnectionFactory
-from mailpost.logs import told
+from mailpost.logs import EventLogger, told
 from mailpost.outcome import LetterGone, MaildropInUse, MaildropLocked, TemporaryFailure, TooSoon
 from mailpost.wire import reply
 from mailpost.wire.pop3 import POP3Server
@@ -46,7 +45,7 @@ _NOT_LET_IN: dict[type, Response] = {
     TooSoon: reply.POP_TOO_SOON,
 }
 
-_log = Logger(namespace="mailpost.collection")
+_log = EventLogger(namespace="mailpost.collection")
 
 
 class POP3Connection(LoginConnection):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from attrs import frozen
-from twisted.logger import Logger
 
 from mailpost.envelope import Report, Traits, new_trace
+from mailpost.logs import EventLogger
 from mailpost.outcome import Delivered, Outcome, Refused
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mailpost.wire.reply import Reply
     from mailpost.wire.smtp_events import LetterReceived
 
-_log = Logger(namespace="mailpost.intake")
+_log = EventLogger(namespace="mailpost.intake")
 
 
 @frozen

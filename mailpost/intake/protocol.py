@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from twisted.cred.error import LoginFailed
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from mailpost.accounts.admission import LoginConnection
 from mailpost.envelope import Destination, Envelope, Group, new_trace
 from mailpost.intake.keeping import Kept, keep, log_letter, log_refusal
 from mailpost.intake.letter import LetterUnderWay
 from mailpost.limits import LETTER_READ, READ
+from mailpost.logs import EventLogger
 from mailpost.outcome import Delivered, MaildropLocked, Outcome, Refused, TryLater
 from mailpost.wire import reply
 from mailpost.wire.reply import Reply
@@ -47,7 +47,7 @@ OF_USE = 1024
 """Octets at once that tell somebody who sends a letter from somebody who lets it drip."""
 
 _LONG = READ // 2  # octets of a letter at once that tell that many more follow
-_log = Logger(namespace="mailpost.intake")
+_log = EventLogger(namespace="mailpost.intake")
 _ACCEPTED = (Destination, Group)
 
 
