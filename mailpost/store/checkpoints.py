@@ -115,6 +115,8 @@ class Checkpoints:
                 finally:
                     db.close()
             except apsw.Error as error:
+                with suppress(OSError):  # the writer does it again
+                    self._engine.copy_log_anew()
                 self._error = error
                 self._due = True
             finally:

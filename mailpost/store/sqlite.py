@@ -23,6 +23,7 @@ import apsw
 
 from mailpost.store import schema, sql
 from mailpost.store.errors import NewerStore, NoStore, NotAStore, UnusableStore
+from mailpost.store.recopying import Recopying
 from mailpost.wire.scram_keys import ITERATIONS
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Engine:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._recopying = Recopying(path)
 
     def create(self) -> None:
         """Make an empty store; what exists already is left as it is, and refused.
@@ -105,6 +107,13 @@ class Engine:
         db = self._open()
         db.execute(f"PRAGMA cache_size=-{READER_CACHE}")
         return db
+
+    def copy_log_anew(self) -> None:
+        """A sync has failed: what was copied from the write-ahead log may be lost, and is copied again.
+
+        :raises OSError: that could not be told to SQLite.
+        """
+        self._recopying.demand()
 
     def office(self) -> dict[str, str]:
         """What is known of the store as a whole.

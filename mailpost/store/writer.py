@@ -3,8 +3,9 @@
 After a write or a sync that failed, pages in memory may look right and not be on the disk
 (https://wiki.postgresql.org/wiki/Fsync_Errors). So nothing more is promised until the database has been
 opened anew *and* a truncating checkpoint has succeeded: that syncs the write-ahead log, copies all of
-it and syncs the database, so that whatever is read from then on is on the disk. A full disk is less
-grave: what did not fit has been undone, and nothing that had been synced is in doubt.
+it, even what was copied before (:mod:`mailpost.store.recopying`), and syncs the database, so that
+whatever is read from then on is on the disk. A full disk is less grave: what did not fit has been undone,
+and nothing that had been synced is in doubt.
 """
 
 from __future__ import annotations
@@ -168,7 +169,11 @@ class Writer:
         db = self._engine.writer()
         try:
             with self.turns:
+                self._engine.copy_log_anew()
                 left = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except OSError as error:
+            db.close()
+            raise TemporaryFailure(f"the write-ahead log cannot be copied anew: {error}") from error
         except BaseException:
             db.close()
             raise
@@ -180,6 +185,10 @@ class Writer:
     def distrust(self, error: apsw.Error) -> None:
         """A write or a sync has failed: promise nothing until all is known to be on the disk."""
         self.log.error("a write to the store failed, it will be reopened: {error}", error=error)
+        with suppress(
+            OSError
+        ):  # at once, before another process begins the log anew; and again later
+            self._engine.copy_log_anew()
         db, self._db = self._db, None
         if db is not None:
             with suppress(apsw.Error):

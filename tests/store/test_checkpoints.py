@@ -1,12 +1,16 @@
 """The write-ahead log is copied without making anybody wait."""
 
+import fcntl
 import os
+import threading
 
 import apsw
 import pytest
 
 from mailpost.store import checkpoints
 from mailpost.store.checkpoints import LOOK
+from mailpost.store.locks import FLOCK
+from mailpost.store.recopying import CHECKPOINTS
 from mailpost.store.sqlite import LOG_LIMIT
 
 from .conftest import Office
@@ -100,3 +104,44 @@ def test_thread_that_fails_is_told(busy):
     before = busy.ledger._writer._db
     busy.busy(2)
     assert busy.ledger._writer._db is not before
+
+
+def test_what_was_copied_is_copied_again(office, alice):
+    """When a sync has failed the log is copied from its beginning, for none of it may have been kept."""
+    bodies = [os.urandom(10_000) + b"\r\n" for _ in range(6)]
+    for body in bodies[:3]:
+        office.deliver(body, alice, postmark=b"")
+    reader = apsw.Connection(str(office.path))
+    reader.execute("BEGIN; SELECT * FROM letter").fetchall()
+    for body in bodies[3:]:
+        office.deliver(body, alice, postmark=b"")
+    office.ledger._writer.checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+    pages, copied = log_pages(office)
+    assert 0 < copied < pages
+    office.store._engine.copy_log_anew()
+    assert log_pages(office) == (pages, 0)
+    assert office.letters(alice) == bodies
+    office.ledger._writer.distrust(apsw.IOError("a sync has failed"))
+    reader.close()
+    office.deliver(b"", alice, postmark=b"")
+    assert log_pages(office)[0] < pages  # all was copied, and it has begun anew
+    assert office.letters(alice) == [*bodies, b""]
+
+
+def test_a_checkpoint_is_waited_for(office, alice):
+    """That is not done while a checkpoint counts what it has copied, and none begins meanwhile."""
+    office.deliver(b"", alice)
+    recopying = office.store._engine._recopying
+    recopying.demand()
+    other = os.open(office.path.with_name("mail.db-shm"), os.O_RDWR)  # closed with the process
+    fcntl.fcntl(other, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_WRLCK, 0, CHECKPOINTS, 1, 0))
+    with pytest.raises(apsw.BusyError):
+        office.ledger._writer.checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+    waiting = threading.Thread(target=recopying.demand)
+    waiting.start()
+    waiting.join(0.1)
+    assert waiting.is_alive()
+    fcntl.fcntl(other, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_UNLCK, 0, CHECKPOINTS, 1, 0))
+    waiting.join(30)
+    assert not waiting.is_alive()
+    assert office.ledger._writer.checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)[1] > 0
