@@ -5,7 +5,7 @@ One that ends unasked is replaced: at once after a long life, after a pause that
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
@@ -16,7 +16,7 @@ from mailpost.service import first_cause
 from mailpost.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from twisted.internet.interfaces import IDelayedCall
     from twisted.python.failure import Failure
@@ -32,11 +32,21 @@ STEADY_SECONDS = 10.0
 LONGEST_PAUSE = 30.0
 
 
+class Starter(Protocol):
+    """How a worker's process is started."""
+
+    def start(self, worker: Worker, given: Inheritance) -> None:
+        """Start one. Where that fails the worker has ended."""
+
+    def end(self) -> None:
+        """No more are wanted; those there are stay. Harmless when repeated."""
+
+
 class Generation:
     """Keeps as many workers as the configuration asks for.
 
     :param doors: the listeners, bound.
-    :param spawn: starts a worker's process, given what it inherits.
+    :param starter: starts workers' processes.
     :ivar workers: those whose process lives.
     """
 
@@ -44,13 +54,13 @@ class Generation:
         self,
         config: Config,
         doors: Sequence[Door],
-        spawn: Callable[[Worker, Inheritance], object],
+        starter: Starter,
         reactor: Any,
     ) -> None:
         self.config = config
         self.doors = doors
         self.workers: list[Worker] = []
-        self._spawn = spawn
+        self._starter = starter
         self._reactor = reactor
         self._retired = False
         self._pause = 0.0
@@ -82,6 +92,7 @@ class Generation:
     def _retire(self) -> None:
         self._retired = True
         self._occupancy.close()
+        self._starter.end()
         for call in self._starts:
             call.cancel()
         self._starts.clear()
@@ -93,7 +104,7 @@ class Generation:
         self.workers.append(worker)
         worker.ended.addCallback(lambda _: self._ended(worker))
         listeners = [door.hold() for door in self.doors]
-        self._spawn(worker, Inheritance(listeners, self._occupancy, place))
+        self._starter.start(worker, Inheritance(listeners, self._occupancy, place))
         return worker
 
     def _ended(self, worker: Worker) -> None:

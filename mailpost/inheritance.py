@@ -1,6 +1,7 @@
 """What a worker inherits from the supervisor: the listeners, and a place among the workers.
 
-Descriptors are handed down behind the standard ones, and what each of them is by the environment.
+Descriptors are handed down behind the standard ones, and what each of them is by the environment. A worker
+that was forked (:mod:`mailpost.forkserver`) has the keys of TLS session tickets as well.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from mailpost.occupancy import Occupancy
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mailpost.tls.tickets import TicketKeys
+
 _WORKER = "MAILPOST_WORKER"  # its place, the number of places, the number of listeners
 _FIRST = (
     3  # the descriptor of the first listener, behind the standard ones; the last is the table's
@@ -28,11 +31,13 @@ class Inheritance:
     :ivar listeners: descriptors, in the order of the configuration.
     :ivar occupancy: the table of who has how many connections.
     :ivar place: the worker's own row there.
+    :ivar tickets: the keys that all workers have; None: it makes its own.
     """
 
     listeners: Sequence[int]
     occupancy: Occupancy
     place: int
+    tickets: TicketKeys | None = None
 
     @property
     def descriptors(self) -> Mapping[int, int]:

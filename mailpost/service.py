@@ -167,7 +167,8 @@ class PostOffice(Service):
         )
         if config.certificate:
             files = [CertificateFiles(Path(one.chain), Path(one.key)) for one in config.certificate]
-            self._tls = ServerTLS(files, reactor)
+            tickets = None if self._inheritance is None else self._inheritance.tickets
+            self._tls = ServerTLS(files, reactor, tickets=tickets)
         for door in self.doors:
             room = self._room(door.listen.protocol, store, sorter, portal, limits)
             if isinstance(room, SMTPFactory):

@@ -90,9 +90,16 @@ class Worker(ProcessProtocol):
 
     def processEnded(self, reason: Failure) -> None:
         """It has ended, by itself or not."""
-        ended: Any = reason.value
-        signal = getattr(ended, "signal", None)
-        self.how = f"by signal {signal}" if signal else f"with status {ended.exitCode}"
+        self.how = how_ended(reason.value)
         self.ended.callback(None)
         while self._asked:
             self._asked.popleft().errback(WorkerFailed(f"a worker has ended {self.how}"))
+
+
+def how_ended(reason: Any) -> str:
+    """How a process has ended, for people.
+
+    :param reason: as the reactor tells it, ``ProcessDone`` or ``ProcessTerminated``.
+    """
+    signal = getattr(reason, "signal", None)
+    return f"by signal {signal}" if signal else f"with status {reason.exitCode}"

@@ -20,6 +20,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
+from mailpost import forkserver
 from mailpost.config import load
 from mailpost.control import Control, asked_elsewhere
 from mailpost.control_client import beside
@@ -50,6 +51,7 @@ class Supervisor(Service):
     :param config: what it said at the start.
     :param transcripts: as for an office of one process.
     :param relay: whether workers' logs go through ours; if not, they go to standard error as they are.
+    :param fork: whether workers are forked from one process, and share what it has made ready.
     :ivar opened: fires when every worker serves; fails with why one does not.
     """
 
@@ -61,6 +63,7 @@ class Supervisor(Service):
         *,
         transcripts: bool = False,
         relay: bool = False,
+        fork: bool = forkserver.AVAILABLE,
     ) -> None:
         self.setName("mailpost")  # type: ignore[no-untyped-call]
         self._path = path.absolute()
@@ -69,6 +72,7 @@ class Supervisor(Service):
             self._command.append("--verbose")
         self._log_to: int | str = "r" if relay else 2
         self._reactor = reactor
+        self._starter = forkserver.ForkServer if fork else Programs
         self._generation = self._make(config)
         self._retired: list[Generation] = []
         self._binding: Deferred[Any] | None = None
@@ -116,14 +120,8 @@ class Supervisor(Service):
         for door in doors:
             if (stays := bound.get(door.listen.description)) is not None:
                 door.take_over(stays)
-        return Generation(config, doors, self._spawn, self._reactor)
-
-    def _spawn(self, worker: Worker, given: Inheritance) -> None:
-        descriptors: Mapping[int, Any] = {0: "w", 1: "r", 2: self._log_to, **given.descriptors}
-        environment = os.environ | given.environment
-        self._reactor.spawnProcess(
-            worker, self._command[0], self._command, env=environment, childFDs=descriptors
-        )
+        starter = self._starter(self._reactor, self._command, self._log_to)
+        return Generation(config, doors, starter, self._reactor)
 
     def _tell(self) -> None:
         for door in self.doors:
@@ -209,6 +207,30 @@ class Supervisor(Service):
         if self._serving is not None:
             self._serving.close()
         _log.info("closed")
+
+
+class Programs:
+    """Starts each worker as a program of its own, where the system has no fork server.
+
+    :param command: what it is run by.
+    :param log_to: where its standard error goes: a descriptor, or ``"r"`` to be logged here.
+    """
+
+    def __init__(self, reactor: Any, command: Sequence[str], log_to: int | str) -> None:
+        self._reactor = reactor
+        self._command = command
+        self._log_to = log_to
+
+    def start(self, worker: Worker, given: Inheritance) -> None:
+        """Start a worker's process."""
+        descriptors: Mapping[int, Any] = {0: "w", 1: "r", 2: self._log_to, **given.descriptors}
+        environment = os.environ | given.environment
+        self._reactor.spawnProcess(
+            worker, self._command[0], self._command, env=environment, childFDs=descriptors
+        )
+
+    def end(self) -> None:
+        """There is nothing to end."""
 
 
 def _close_but(doors: Sequence[Door], kept: Sequence[Door]) -> None:

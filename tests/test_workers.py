@@ -106,7 +106,7 @@ class Office:
         self.config.write_text(TOML)
         create_store(folder / "mailpost.db")
         self.reactor = Reactor()
-        self.supervisor = Supervisor(self.config, load(self.config), self.reactor)
+        self.supervisor = Supervisor(self.config, load(self.config), self.reactor, fork=False)
         self.why: list[Failure] = []
         self.opened: list[None] = []
         self.supervisor.opened.addCallbacks(self.opened.append, self.why.append)

@@ -51,14 +51,16 @@ def serve(verbose: bool) -> None:  # noqa: FBT001 - click's flag
     again; an office of several workers reads its whole configuration again, and refuses nobody meanwhile.
     """
     path, config = read_config()
-    _install_reactor()
-    from twisted.internet import reactor  # noqa: PLC0415 - importing it installs it
-
     from mailpost.inheritance import inherited  # noqa: PLC0415 - all of Twisted
     from mailpost.service import PostOffice  # noqa: PLC0415 - as above
     from mailpost.workers import Supervisor  # noqa: PLC0415 - as above
 
     inheritance = inherited()
+    if inheritance is not None:
+        inheritance = _forked(inheritance)
+    _install_reactor()
+    from twisted.internet import reactor  # noqa: PLC0415 - importing it installs it
+
     if inheritance is not None:
         _work(config, inheritance, verbose=verbose)
     office: PostOffice | Supervisor
@@ -90,6 +92,19 @@ def _install_reactor() -> None:
         from mailpost.reactor import install  # noqa: PLC0415 - all of Twisted
 
         install()
+
+
+def _forked(inheritance: Inheritance) -> Inheritance:
+    """Where this process is a fork server, fork workers, and return in each of them."""
+    from mailpost.forkserver import forks  # noqa: PLC0415 - as above
+
+    if not forks():
+        return inheritance
+    import mailpost.cli.work  # noqa: PLC0415 - what workers need is to be here before they are
+    import mailpost.reactor  # noqa: F401, PLC0415 - likewise
+    from mailpost.cli.forking import fork_workers  # noqa: PLC0415 - as above
+
+    return fork_workers(inheritance)
 
 
 def _work(config: Config, inheritance: Inheritance, *, verbose: bool) -> NoReturn:

@@ -100,7 +100,8 @@ def work(
     line = Line({"status": office.report, "finish": finish}, stop)
     StandardIO(line, reactor=reactor)
     office.opened.addCallbacks(lambda _: line.tell(ok=True, answer=None), failed)
-    # Ctrl-C is meant for the supervisor, who tells its workers; so is SIGHUP.
+    # Ctrl-C is meant for the supervisor, who tells its workers; so is SIGHUP. SIGTERM may come from both.
     reactor.callWhenRunning(signal.signal, signal.SIGINT, signal.SIG_IGN)
     reactor.callWhenRunning(signal.signal, signal.SIGHUP, signal.SIG_IGN)
+    reactor.callWhenRunning(signal.signal, signal.SIGTERM, lambda *_: reactor.callFromThread(end))
     return office

@@ -182,9 +182,8 @@ class Strikes:
 
 
 def workers_of(office: Office) -> list[int]:
-    """The processes that serve, where the first does not (proc(5))."""
-    children = Path(f"/proc/{office.pid}/task/{office.pid}/children").read_text().split()
-    return [int(child) for child in children]
+    """The processes that serve, where the first does not."""
+    return office.workers
 
 
 def _kill(process: int) -> None:

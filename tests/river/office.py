@@ -40,6 +40,8 @@ _PORTS = range(20_000, 32_000)
 # Whoever runs tests beside these takes none of their ports: each is an octet of this file, locked.
 _TAKEN = Path(tempfile.gettempdir(), f"mailpost-tests-{os.geteuid()}.ports").open("ab")  # noqa: SIM115
 
+_FORK_SERVER = "mailpost-forks"
+
 _given: set[int] = set()
 _serial = itertools.count(1)
 
@@ -171,6 +173,26 @@ class Office:
         return self.process.pid
 
     # Looking on -------------------------------------------------------------------------------------
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes that serve, where the first does not (proc(5))."""
+        return [child for child, name in self._children() if name != _FORK_SERVER]
+
+    @property
+    def fork_server(self) -> int:
+        """The process that they come from, as soon as there is just one."""
+        for _ in attempts():
+            found = [child for child, name in self._children() if name == _FORK_SERVER]
+            if len(found) == 1:
+                break
+        return found[0]
+
+    def _children(self) -> Iterator[tuple[int, str]]:
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        for child in map(int, children):
+            with suppress(FileNotFoundError):  # it has just ended
+                yield child, Path(f"/proc/{child}/comm").read_text().strip()
 
     @property
     def log(self) -> str:

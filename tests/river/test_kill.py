@@ -11,7 +11,6 @@ import signal
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -131,14 +130,6 @@ def shared(make_office: Callable[..., Office]) -> Callable[[int], Office]:
     return start
 
 
-def workers(office: Office) -> list[int]:
-    """The processes that serve, where the first does not (proc(5))."""
-    return [
-        int(one)
-        for one in Path(f"/proc/{office.pid}/task/{office.pid}/children").read_text().split()
-    ]
-
-
 def shake(office: Office, clients: Clients) -> None:
     """Have several workers replaced, by SIGHUP and by SIGKILL, in the midst of the load."""
     before = office.log.count("the configuration was read again")
@@ -150,7 +141,7 @@ def shake(office: Office, clients: Clients) -> None:
     clients.go(0.2)
     clients.shaken.set()
     for _ in range(2):
-        os.kill(random.choice(workers(office)), signal.SIGKILL)
+        os.kill(random.choice(office.workers), signal.SIGKILL)
         clients.go(random.uniform(0.2, 0.6))
 
 
