@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mailpost.wire import reply
 from mailpost.wire.smtp import SMTPServer
 from mailpost.wire.smtp_events import LetterReceived
 
@@ -25,7 +24,8 @@ class LMTPServer(SMTPServer):
     __slots__ = ()
 
     greeting = "LMTP"
-    commands = reply.HELP_LMTP
+    hellos = "LHLO"
+    document = "RFC 2033"
 
     @property
     def protocol(self) -> str:

@@ -54,18 +54,6 @@ SENDER_OK = Reply(250, "2.1.0", "sender ok")
 RECIPIENT_OK = Reply(250, "2.1.5", "recipient ok")
 CANNOT_VERIFY = Reply(252, "2.1.5", "send the letter, then you will know")  # RFC 5321 §3.5.3
 SEND_LETTER = Reply(354, "", "send the letter, end with a dot on a line of its own")
-HELP = Reply(
-    214,
-    "2.0.0",
-    "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT",
-    "see RFC 5321",
-)
-HELP_LMTP = Reply(
-    214,
-    "2.0.0",
-    "LHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT",
-    "see RFC 2033",
-)
 
 # Try later ----------------------------------------------------------------------------------------
 IDLE = Reply(421, "4.4.2", "nothing heard for too long, closing")  # RFC 5321 §4.5.3.2

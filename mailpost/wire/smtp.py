@@ -39,7 +39,8 @@ class SMTPServer(TransactionSession):
 
     max_line = MAX_LINE
     greeting: ClassVar[str] = "ESMTP"
-    commands: ClassVar[Reply] = reply.HELP
+    hellos: ClassVar[str] = "EHLO HELO"
+    document: ClassVar[str] = "RFC 5321"
 
     def __init__(self, settings: Settings, access: Access = Access()) -> None:  # noqa: B008 - frozen
         super().__init__(settings, access)
@@ -181,7 +182,13 @@ class SMTPServer(TransactionSession):
         return self._reply(reply.OK)
 
     def _help(self, argument: str) -> Event | None:  # noqa: ARG002 - the same for any topic
-        return self._reply(self.commands)
+        commands = [self.hellos]
+        if self.can_begin_tls:
+            commands.append("STARTTLS")
+        if self.mechanisms and not self.user:
+            commands.append("AUTH")
+        commands.append("MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT")
+        return self._reply(Reply(214, "2.0.0", " ".join(commands), f"see {self.document}"))
 
     def _vrfy(self, argument: str) -> Event | None:
         return self._reply(reply.CANNOT_VERIFY) if argument else self._wrong(reply.SYNTAX)
