@@ -10,6 +10,7 @@ from __future__ import annotations
 CRLF = b"\r\n"
 END = b"\r\n.\r\n"
 _STUFFED = b"\r\n."
+_BLOCK = 16 * 1024  # most headers have no more, and their dots concern nothing else
 
 
 class Unstuffer:
@@ -50,27 +51,19 @@ class Unstuffer:
 def _first_dot(work: bytes) -> int:
     """Where the first line that begins with a dot does so, at the CRLF before it; -1: there is none.
 
-    In most chunks there is none, or that of the end alone.
+    A single octet is found many times faster than three, and what base64 fills has no dot at all: so the
+    slower search is only for what follows a dot. It goes from the end to the start, which takes half the time
+    where there is nothing to be found, or only the end of the letter: each miss skips three octets.
     """
-    start, end = _between_dots(work)
-    last = work.rfind(_STUFFED, start, end)
-    if last < 0:
-        return -1
-    before = work.rfind(_STUFFED, start, last + len(CRLF))
-    return last if before < 0 else work.find(_STUFFED, start, before + len(_STUFFED))
-
-
-def _between_dots(octets: bytes) -> tuple[int, int]:
-    """From where to where a line that begins with a dot is to be looked for.
-
-    A single octet is found many times faster than three, and what base64 fills has no dot at all. The slower
-    search that is left to do goes from the end to the start, which takes half the time where there is nothing
-    to be found, since each miss skips three octets.
-    """
-    first = octets.find(b".")
-    if first < 0:
-        return 0, 0
-    return max(first - len(CRLF), 0), octets.rfind(b".") + 1
+    dot = work.find(b".")
+    while dot >= 0:
+        start, end = max(dot - len(CRLF), 0), dot + _BLOCK
+        last = work.rfind(_STUFFED, start, end)
+        if last >= 0:
+            before = work.rfind(_STUFFED, start, last + len(CRLF))
+            return last if before < 0 else work.find(_STUFFED, start, before + len(_STUFFED))
+        dot = work.find(b".", end)
+    return -1
 
 
 def _may_begin_end(work: bytes) -> int:
@@ -82,14 +75,9 @@ def _may_begin_end(work: bytes) -> int:
     return 0
 
 
-def _needs_dots(octets: bytes) -> bool:
-    """Whether a line after the first begins with a dot. Few do: to know it is cheaper than to replace."""
-    return octets.rfind(_STUFFED, *_between_dots(octets)) >= 0
-
-
 def stuff(letter: bytes) -> bytes:
     """A whole letter (or whole lines of one) with its dots doubled where a line begins with one."""
-    if _needs_dots(letter):
+    if _first_dot(letter) >= 0:  # few have one: to know it is cheaper than to replace
         letter = letter.replace(_STUFFED, b"\r\n..")
     return b"." + letter if letter.startswith(b".") else letter
 
@@ -106,7 +94,7 @@ class Stuffer:
         """The same octets, stuffed."""
         tail = self._tail
         self._tail = (tail + piece)[-2:] if len(piece) < len(CRLF) else piece[-2:]
-        stuffed = piece.replace(_STUFFED, b"\r\n..") if _needs_dots(piece) else piece
+        stuffed = piece.replace(_STUFFED, b"\r\n..") if _first_dot(piece) >= 0 else piece
         if tail == CRLF and piece.startswith(b"."):
             return b"." + stuffed
         if tail[-1:] == b"\r" and piece.startswith(b"\n."):

@@ -111,6 +111,18 @@ def test_dots_around_the_sizes_of_buffers(offset: int) -> None:
         assert unstuff(sent, at) == (letter, b"")
 
 
+@pytest.mark.parametrize("first", [b"", b"a.", b"."])
+def test_dots_far_from_one_another(first: bytes) -> None:
+    """A dot at the start of a line is found wherever another dot is that means nothing."""
+    for shift in range(-4, 5):
+        line = b"x" * (16 * 1024 + shift)
+        letter = b"\r\n".join([first + line, b".a", line + b".", line, b".", b""])
+        lines = letter.split(b"\r\n")
+        stuffed = b"\r\n".join(b"." + one if one.startswith(b".") else one for one in lines)
+        assert stuff(letter) == stuffed
+        assert unstuff(stuffed + b".\r\n", []) == (letter, b"")
+
+
 def test_the_smallest_letters() -> None:
     """Nothing, an empty line, a dot, the end in the very first octets."""
     assert stuff(b"") == b""
