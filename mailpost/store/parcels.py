@@ -1,7 +1,7 @@
 """Parcels: bodies too large for a row, each a file of its own beside the database.
 
-A parcel is written under a temporary name, synced, renamed, and its folder synced; only then may a row
-name it. File names begin with the token of the process that wrote them: what no row names and whose
+A parcel is written under a temporary name, renamed when it is whole, synced, and its folder synced; only then may
+a row name it. File names begin with the token of the process that wrote them: what no row names and whose
 process is dead is an orphan.
 """
 
@@ -81,10 +81,11 @@ class ParcelFile:
 
     def keep(self) -> bytes:
         """Make it durable under its name; its digest. Nothing names it yet."""
+        # Renamed first: so the file's sync takes its name along, and the folder's hardly finds anything to write.
+        self._temporary.rename(self._parcels.folder / self.name)
         os.fsync(self._file)
         os.close(self._file)
         self._file = -1
-        self._temporary.rename(self._parcels.folder / self.name)
         sync_folder(self._parcels.folder)
         return self._digest.digest()
 

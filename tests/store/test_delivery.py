@@ -164,7 +164,7 @@ def test_abort_after_commit_is_harmless(office, alice):
 
 
 def test_parcel_is_durable_before_its_row(office, alice, monkeypatch):
-    """Write, sync, rename, sync the folder - then the row, then the answer."""
+    """Write, rename, sync, sync the folder - then the row, then the answer."""
     done = []
 
     def watched(module, name, label):
@@ -182,7 +182,7 @@ def test_parcel_is_durable_before_its_row(office, alice, monkeypatch):
     watched(parcels, "sync_folder", lambda *_: "sync folder:")
     watched(office.ledger._writer, "perform", lambda *_: "row")
     office.deliver(b"x" * (ROW + 1), alice)
-    assert done == ["write", "sync", "rename", "sync folder:", "sync", "row"]
+    assert done == ["write", "rename", "sync", "sync folder:", "sync", "row"]
 
 
 @pytest.mark.parametrize("broken", ["writev", "fsync"])
