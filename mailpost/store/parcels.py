@@ -1,8 +1,8 @@
 """Parcels: bodies too large for a row, each a file of its own beside the database.
 
-A parcel is written under a temporary name, renamed when it is whole, synced, and its folder synced; only then may
-a row name it. File names begin with the token of the process that wrote them: what no row names and whose
-process is dead is an orphan.
+A parcel is written under a temporary name, renamed when it is whole, synced, and its folder synced; only
+then may a row name it. File names begin with the token of the process that wrote them: what no row names
+and whose process is dead is an orphan.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class ParcelFile:
 
     def keep(self) -> bytes:
         """Make it durable under its name; its digest. Nothing names it yet."""
-        # Renamed first: so the file's sync takes its name along, and the folder's hardly finds anything to write.
+        # Renamed first: so the file's sync takes its name along, and little is left to the folder's.
         self._temporary.rename(self._parcels.folder / self.name)
         os.fsync(self._file)
         os.close(self._file)
