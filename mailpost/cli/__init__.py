@@ -7,6 +7,7 @@ says of what kind it was: :mod:`mailpost.cli.failures` lists them.
 
 from __future__ import annotations
 
+import select
 from difflib import get_close_matches
 from importlib import import_module
 from keyword import iskeyword
@@ -78,9 +79,18 @@ class Commands(click.Group):
         except click.ClickException:
             raise
         except Exception as error:
+            if isinstance(error, BrokenPipeError) and _nobody_reads():
+                raise  # as of "mailpost ... | head": click ends without a word
             if (told := failures.explain(error)) is None:
                 raise
             raise told from None
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe whose other end has gone (poll(2))."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 @click.group(

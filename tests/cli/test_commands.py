@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -151,3 +152,22 @@ def test_what_a_failure_is_called(error, status, told):
 def test_a_fault_of_our_own():
     """What nobody foresaw is not dressed up: its traceback is wanted."""
     assert failures.explain(ZeroDivisionError()) is None
+
+
+def test_whoever_reads_may_stop_reading(tmp_path):
+    """As ``mailpost user list | head -1`` does: the command ends without a word."""
+    command = [sys.executable, "-m", "mailpost"]
+    made = [*command, "init", str(tmp_path / "office"), "--domain", "example.org"]
+    subprocess.run(made, check=True, capture_output=True, timeout=30)
+    config = str(tmp_path / "office" / "mailpost.toml")
+    reading, writing = os.pipe()
+    os.close(reading)
+    listed = subprocess.run(
+        [*command, "--config", config, "user", "list"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        timeout=30,
+        check=False,
+    )
+    os.close(writing)
+    assert (listed.returncode, listed.stderr) == (1, b"")
