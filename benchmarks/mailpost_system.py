@@ -1,7 +1,7 @@
 """mailpost as it ships, one worker unless told otherwise: durable, logging to a file, on loopback.
 
-Nothing is tuned for the benchmark; only the ports and the certificate are set. Loopback is exempt
-from the limits per address as it ships.
+Nothing is tuned for the benchmark; only the ports and the certificate are set, and for more users than are let
+in at a time as it ships, how many that are. Loopback is exempt from the limits per address as it ships.
 """
 
 from __future__ import annotations
@@ -53,6 +53,12 @@ chain = "{certificate}"
 key   = "{key}"
 """
 
+LET_IN = 1000  # connections at a time, as it ships
+MORE = """
+[limits]
+connections = {connections}
+"""
+
 # Connections over which a maildrop is stocked: the writer gathers what waits into one commit.
 STOCK_CONNECTIONS = 50
 
@@ -80,6 +86,7 @@ class Mailpost(System):
                 key=self.key,
                 lmtp_socket=self.lmtp_socket,
             )
+            + (MORE.format(connections=2 * self.users) if self.users >= LET_IN else "")
         )
         cores = os.cpu_count() or 1
         bounds = [self.users * part // cores for part in range(cores + 1)]
