@@ -1,7 +1,7 @@
 """mailpost as it ships, one worker unless told otherwise: durable, logging to a file, on loopback.
 
-Nothing is tuned for the benchmark; only the ports and the certificate are set, and for more users than are let
-in at a time as it ships, how many that are. Loopback is exempt from the limits per address as it ships.
+Nothing is tuned for the benchmark; only the ports and the certificate are set, and for a thousand users or
+more how many are let in at a time. Loopback is exempt from the limits per address as it ships.
 """
 
 from __future__ import annotations

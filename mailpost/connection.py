@@ -73,6 +73,8 @@ class Connection(Protocol):
 
     :ivar session: the engine.
     :ivar peer: the peer's IP address, ``""`` where there is none.
+    :ivar account: the number of the account that has logged in; None: nobody has.
+    :ivar device: the number of its device; None: it came with the main password.
     :ivar heard: when something came last; see :mod:`mailpost.silence`.
     :ivar stranger: it has to give way to others where the office is full (:mod:`mailpost.strangers`).
     """
@@ -87,6 +89,8 @@ class Connection(Protocol):
         self.session = session
         self.peer = peer
         self.heard = NEVER
+        self.account: int | None = None
+        self.device: int | None = None
         self._outlet: Outlet | None = None
         self._admitted = False
         self._holds = 0  # reasons to take no further event just now

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from mailpost.accounts.tokens import IntrospectionChecker
     from mailpost.config import Config
+    from mailpost.connection import Connection
     from mailpost.inheritance import Inheritance
     from mailpost.listener import ConnectionFactory
 
@@ -138,6 +139,7 @@ class PostOffice(Service):
             ),
         )
         store.warnings.write = Notices(config.office.hostname, config.office.domains[0]).filling
+        store.logins.there = self._sessions
         store.start()
         sorter = LocalSorter(store.addresses, config)
         domains = Domains(config.office.domains, store.addresses)
@@ -204,6 +206,10 @@ class PostOffice(Service):
         verbs = {"status": self.report, "reload": self._read_again}
         self._control = Control(beside(store.path), self._reactor, verbs)
         self._control.open()
+
+    def _sessions(self) -> list[Connection]:
+        rooms = [door.room for door in self.doors if door.room is not None]
+        return [connection for room in rooms for connection in room.connections]
 
     def _turn_away(self, guard: Guard) -> None:
         """The owner has changed the bans: whoever is banned by hand now has to go."""

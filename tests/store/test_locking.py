@@ -14,6 +14,8 @@ LETTER = b"Subject: hi\r\n\r\nhi\r\n"
 
 
 class Session:
+    account = None
+    device = None
     told = None
 
     def revoked(self):
@@ -57,6 +59,7 @@ def test_who_is_logged_in_is_turned_out(office, shell, alice, bob):
     office.store._changes.start()
     phone = shell.store.devices.add(alice, "phone", digest=b"")
     sessions = [Session(), Session(), Session()]
+    office.store.logins.there = lambda: sessions
     office.store.logins.enter(sessions[0], alice.number)
     office.store.logins.enter(sessions[1], alice.number, phone.number)
     office.store.logins.enter(sessions[2], bob.number)

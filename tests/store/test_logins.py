@@ -1,7 +1,5 @@
 """Logins end when their device or account is taken away, by whichever process."""
 
-import gc
-
 import apsw
 import pytest
 
@@ -9,7 +7,10 @@ from .conftest import Office
 
 
 class Session:
-    """Somebody who is logged in."""
+    """Somebody who may log in."""
+
+    account = None
+    device = None
 
     def __init__(self, error=None):
         self.ended = 0
@@ -25,6 +26,8 @@ class Session:
 def office(tmp_path):
     office = Office(tmp_path / "mail.db")
     office.store._changes.start()
+    office.there = []
+    office.store.logins.there = lambda: office.there
     yield office
     office.store.close()
 
@@ -35,6 +38,12 @@ def shell(office):
     other = Office(office.path)
     yield other
     other.store.close()
+
+
+def enter(office, session, account, device=None):
+    """Somebody comes, and logs in."""
+    office.there.append(session)
+    office.store.logins.enter(session, account, device)
 
 
 def add(shell, account, name):
@@ -48,9 +57,9 @@ def test_a_removed_device_s_sessions_end_within_a_second(office, shell):
     phones = [Session(), Session()]
     others = [Session(), Session()]
     for session in phones:
-        office.store.logins.enter(session, alice.number, phone.number)
-    office.store.logins.enter(others[0], alice.number, desk.number)
-    office.store.logins.enter(others[1], alice.number)
+        enter(office, session, alice.number, phone.number)
+    enter(office, others[0], alice.number, desk.number)
+    enter(office, others[1], alice.number)
     office.clock.pump([0.5] * 4)
     assert [session.ended for session in phones + others] == [0] * 4
     shell.store.devices.remove(alice, "phone")
@@ -65,9 +74,9 @@ def test_a_removed_account_s_sessions_end(office, shell):
     alice, bob = office.accounts.add("alice"), office.accounts.add("bob")
     phone = add(shell, alice, "phone")
     sessions = [Session(), Session(), Session()]
-    office.store.logins.enter(sessions[0], alice.number)
-    office.store.logins.enter(sessions[1], alice.number, phone.number)
-    office.store.logins.enter(sessions[2], bob.number)
+    enter(office, sessions[0], alice.number)
+    enter(office, sessions[1], alice.number, phone.number)
+    enter(office, sessions[2], bob.number)
     shell.accounts.remove("alice")
     office.clock.advance(0.5)
     assert [session.ended for session in sessions] == [1, 1, 0]
@@ -79,18 +88,24 @@ def test_one_that_cannot_be_ended_keeps_no_other_from_it(office, shell, log):
     phone = add(shell, alice, "phone")
     sessions = [Session(ZeroDivisionError()), Session(ZeroDivisionError())]
     for session in sessions:
-        office.store.logins.enter(session, alice.number, phone.number)
+        enter(office, session, alice.number, phone.number)
     shell.store.devices.remove(alice, "phone")
     office.clock.advance(0.5)
     assert [session.ended for session in sessions] == [1, 1]
     assert len(log.take_failures(ZeroDivisionError)) == 2
 
 
-def test_a_session_that_has_ended_is_forgotten(office):
-    """Nobody has to say that it is over."""
-    office.store.logins.enter(Session(), 1)
-    gc.collect()
-    assert not office.store.logins._sessions
+def test_a_session_that_has_ended_is_left_alone(office, shell):
+    """It is there no longer, and need not say so; nor is a session concerned where nobody has logged in."""
+    alice = office.accounts.add("alice")
+    gone, quiet, there = Session(), Session(), Session()
+    enter(office, gone, alice.number)
+    enter(office, there, alice.number)
+    office.there.remove(gone)
+    office.there.append(quiet)
+    shell.accounts.remove("alice")
+    office.clock.advance(0.5)
+    assert [gone.ended, quiet.ended, there.ended] == [0, 0, 1]
 
 
 def test_what_a_removed_device_held_back_is_swept(office, shell):
@@ -111,7 +126,7 @@ def test_a_store_that_cannot_be_read_just_now(office, shell, monkeypatch):
     alice = office.accounts.add("alice")
     phone = add(shell, alice, "phone")
     session = Session()
-    office.store.logins.enter(session, alice.number, phone.number)
+    enter(office, session, alice.number, phone.number)
     shell.store.devices.remove(alice, "phone")
 
     def fail(*_):
