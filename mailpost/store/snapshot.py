@@ -95,6 +95,9 @@ class Snapshot:
     """An open maildrop.
 
     :param view: the view it is seen through; None: through none, so nothing is locked, nor let go of.
+    :ivar numbers: as :class:`~.views.Places` has them.
+    :ivar exceptions: likewise.
+    :ivar sizes: octets of each letter as it will be given.
     """
 
     __slots__ = (
@@ -104,10 +107,15 @@ class Snapshot:
         "_gone",
         "_maildrop",
         "_open",
-        "_places",
+        "_others",
+        "_overrides",
         "_plain",
+        "_plain_sizes",
         "_room",
+        "_stored_sizes",
         "_view",
+        "exceptions",
+        "numbers",
         "sizes",
     )
 
@@ -115,8 +123,12 @@ class Snapshot:
         self._room = room
         self._maildrop = maildrop
         self._view = view
-        self._places = places
-        self.sizes = places.sizes
+        self.numbers = places.numbers
+        self.exceptions = places.exceptions
+        self.sizes = self._stored_sizes = places.sizes
+        self._plain_sizes = places.plain
+        self._overrides = places.overrides
+        self._others = places.others
         self._ahead: dict[int, bytes] | None = None
         self._open = True
         self._plain = False
@@ -126,25 +138,23 @@ class Snapshot:
 
     def downgrade(self) -> None:
         """From here on letters are given and counted for a peer without UTF8."""
-        if not self._places.plain:
-            return
-        self._plain = True
-        plain = self._places.plain
-        numbers = self._places.numbers
-        self.sizes = array("q", map(plain.get, numbers, self._places.sizes))
+        plain = self._plain_sizes
+        if plain:
+            self._plain = True
+            self.sizes = array("q", map(plain.get, self.numbers, self._stored_sizes))
 
     def uidl(self, index: int) -> bytes:
         """The unique-id of a letter: the store's epoch, the maildrop, the number."""
-        number = self._places.numbers[index]
-        override = self._places.overrides.get(number)
+        number = self.numbers[index]
+        override = self._overrides.get(number)
         if override is not None:
             return override.encode("ascii")
         return b"%s.%x.%x" % (self._room.epoch, self._maildrop, number)
 
     def fetch(self, index: int) -> bytes | Deferred[bytes | IPieces]:
         """A letter as it is to be sent."""
-        number = self._places.numbers[index]
-        if self._plain and number in self._places.plain:
+        number = self.numbers[index]
+        if self._plain and number in self._plain_sizes:
             return self._room.readers.defer(read_plain, self._room, self._maildrop, number)
         if self._ahead is not None:
             letter = self._ahead.pop(number, None)
@@ -154,8 +164,8 @@ class Snapshot:
         last = self._last_ahead(index)
         if last == index:
             return self._room.readers.defer(read_alone, self._room, self._maildrop, number)
-        numbers = self._places.numbers[index : last + 1]
-        sizes = self._places.sizes[index : last + 1]  # as the rows have them
+        numbers = self.numbers[index : last + 1]
+        sizes = self._stored_sizes[index : last + 1]  # as the rows have them
         reading = self._room.readers.defer(read_ahead, self._maildrop, numbers, sizes)
         return reading.addCallback(self._take, number)
 
@@ -164,8 +174,8 @@ class Snapshot:
         letters: list[bytes] = []
         ahead = self._ahead
         if ahead:
-            numbers = self._places.numbers
-            other_form = self._places.plain if self._plain else ()
+            numbers = self.numbers
+            other_form = self._plain_sizes if self._plain else ()
             for index in indexes:
                 number = numbers[index]
                 if number not in ahead or number in other_form:
@@ -174,7 +184,7 @@ class Snapshot:
         return letters
 
     def _last_ahead(self, index: int) -> int:
-        sizes = self._places.sizes
+        sizes = self._stored_sizes
         octets = sizes[index]
         last = index
         end = min(len(sizes), index + LETTERS)
@@ -196,7 +206,7 @@ class Snapshot:
         """Delete these letters from this view, in one synced transaction."""
         if not indexes or self._view is None:
             return succeed(None)
-        going = self._room.ledger.submit(LetGo(self._view, self._places, indexes))
+        going = self._room.ledger.submit(LetGo(self._view, self, indexes))
         self._going = True
 
         def gone(_: None) -> None:
@@ -238,8 +248,8 @@ class Snapshot:
 
     def _note(self, view: int) -> None:
         marks, gone = self._given, self._gone
-        numbers = self._places.numbers
-        if self._places.others:  # for them it is kept, and to let go of it was to have it
+        numbers = self.numbers
+        if self._others:  # for them it is kept, and to let go of it was to have it
             if gone and marks is None:
                 marks = bytearray(len(numbers))
             others = b"\1"

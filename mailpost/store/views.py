@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from mailpost.outcome import TemporaryFailure
 from mailpost.store import sql, sql_carrying
@@ -113,6 +113,18 @@ def _numbers(listed: Sequence[int]) -> Sequence[int]:
     return array("q", listed)
 
 
+class Shown(Protocol):
+    """What a view showed, as far as letting go looks into it; see :class:`Places`."""
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """The letters' numbers."""
+
+    @property
+    def exceptions(self) -> int:
+        """How many the view lists."""
+
+
 class LetGo(Operation[None]):
     """Let go of letters in one view.
 
@@ -122,7 +134,7 @@ class LetGo(Operation[None]):
 
     __slots__ = ("above", "floor", "indexes", "last", "places", "view")
 
-    def __init__(self, view: int, places: Places, indexes: Sequence[int]) -> None:
+    def __init__(self, view: int, places: Shown, indexes: Sequence[int]) -> None:
         self.view = view
         self.places = places
         self.indexes = indexes

@@ -88,6 +88,7 @@ class Devices(views.Maildrop):
             SILENCE,
             max_errors=many,
         )
+        store.logins.there = lambda: list(self.factory.connections)
 
     def digest(self, name):
         return device_digest(self.office.store.secret, "alice", password(name))
