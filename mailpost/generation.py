@@ -1,6 +1,7 @@
 """A generation: the workers that serve by one reading of the configuration.
 
 One that ends unasked is replaced: at once after a long life, after a pause that grows when lives are short.
+Where nobody else serves the pause stays short, since the office is closed for as long.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ STEADY_SECONDS = 10.0
 """A worker that lived for so long is replaced at once; after shorter lives there is a pause, that grows."""
 
 LONGEST_PAUSE = 30.0
+NOBODY_SERVES_PAUSE = 1.0
+"""The longest where no other worker serves or is being started: until then the office is closed."""
 
 
 class Starter(Protocol):
@@ -114,31 +117,40 @@ class Generation:
             return
         steady = self._reactor.seconds() - worker.started >= STEADY_SECONDS
         self._pause = 0.0 if steady else self._longer()
+        pause = self._start_later()
         _log.error(
             "a worker has ended unasked, {how}; another is started in {pause:.0f} s",
             how=worker.how,
-            pause=self._pause,
+            pause=pause,
         )
-        self._start_later()
 
-    def _start_later(self) -> None:
+    def _start_later(self) -> float:
+        """Start a worker in the place of one that has ended; in how many seconds."""
+
         def start() -> None:
             self._starts.discard(call)
-            self._start().opened.addErrback(self._failed)
+            worker = self._start()
+            worker.opened.addErrback(self._failed, worker)
 
-        call = self._reactor.callLater(self._pause, start)
+        pause = self._pause if self.workers else min(self._pause, NOBODY_SERVES_PAUSE)
+        call = self._reactor.callLater(pause, start)
         self._starts.add(call)
+        return pause
 
-    def _failed(self, failure: Failure) -> None:
+    def _failed(self, failure: Failure, worker: Worker) -> None:
+        # Its place in the table is free when it has ended.
+        worker.ended.addCallback(lambda _: self._another(failure))
+
+    def _another(self, failure: Failure) -> None:
         if self._retired:
             return
         self._pause = self._longer()
+        pause = self._start_later()
         _log.error(
             "a worker cannot open: {why}; again in {pause:.0f} s",
             why=failure.getErrorMessage(),
-            pause=self._pause,
+            pause=pause,
         )
-        self._start_later()
 
     def _longer(self) -> float:
         return min(LONGEST_PAUSE, max(1.0, 2 * self._pause))

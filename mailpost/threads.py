@@ -12,10 +12,13 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_log = Logger(namespace="mailpost.threads")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,7 +75,10 @@ class Threads:
                 result = function(*args, **kwargs)
             except BaseException:  # noqa: BLE001 - whoever asked gets it
                 result = Failure()
-            self._call_in_reactor(self._answer, answer, result)
+            try:
+                self._call_in_reactor(self._answer, answer, result)
+            except Exception:  # noqa: BLE001 - the thread must live, for others wait for it
+                _log.failure("the reactor could not be woken for an answer")
             del work, function, args, kwargs, answer, result  # a thread that waits keeps nothing
 
     def _answer(self, answer: Deferred[Any], result: object) -> None:

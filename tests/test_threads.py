@@ -15,6 +15,8 @@ from mailpost.threads import Threads
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.logbook import Logbook
+
 MOST = 3
 SECONDS = 30  # for what is a matter of microseconds
 
@@ -63,6 +65,27 @@ def test_what_is_raised_is_the_answer(reactor: Reactor) -> None:
     reactor.run(2)
     assert failed[0].check(ValueError)
     assert done == [1]
+
+
+def test_a_reactor_that_cannot_be_woken(log: Logbook) -> None:
+    """The thread goes on: the others wait for it. That it was so is logged."""
+    calls: SimpleQueue[Any] = SimpleQueue()
+
+    def call_in_reactor(call: Callable[..., Any], *args: Any) -> None:
+        calls.put((call, args))
+        if calls.qsize() == 1:
+            raise OSError("the reactor's pipe is broken")
+
+    threads = Threads(call_in_reactor, 1, "test")
+    done: list[str] = []
+    for _ in range(2):
+        threads.defer(named).addCallback(done.append)
+    threads.stop()
+    for _ in range(2):
+        call, args = calls.get_nowait()
+        call(*args)
+    assert done == ["test-1", "test-1"]
+    assert log.take_failures(OSError)
 
 
 def test_there_are_as_many_threads_as_are_needed_at_once(reactor: Reactor) -> None:

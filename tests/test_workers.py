@@ -11,7 +11,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from mailpost.config import load
-from mailpost.generation import LONGEST_PAUSE, STEADY_SECONDS
+from mailpost.generation import LONGEST_PAUSE, NOBODY_SERVES_PAUSE, STEADY_SECONDS
 from mailpost.status import together
 from mailpost.store import create_store, serving
 from mailpost.workers import STOP_SECONDS, Supervisor
@@ -200,6 +200,43 @@ def test_the_dead_are_replaced(office: Office, log: Logbook) -> None:
         pauses.append(pause)
     assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
     assert len(log.lines("a worker has ended unasked, by signal 9; another")) == 9
+
+
+def test_all_are_dead(office: Office) -> None:
+    """However short their lives were, the office is closed for a moment only; so it is if none can open."""
+    office.start()
+    for pause in (1, 2, 4):
+        office.processes[-1].end(9)
+        office.reactor.advance(pause)
+        office.processes[-1].open()
+    for process in office.processes:  # the pauses would be 8 s and 16 s
+        process.end(9)
+    office.reactor.advance(NOBODY_SERVES_PAUSE)
+    assert len(office.processes) == 1
+    for _ in range(3):
+        process = office.processes[-1]
+        process.say(ok=False, error="the disk is gone", status=78)
+        process.end()
+        office.reactor.advance(NOBODY_SERVES_PAUSE)
+        assert len(office.processes) == 1
+    office.processes[-1].open()
+    office.reactor.advance(LONGEST_PAUSE)
+    assert len(office.processes) == 2
+
+
+def test_one_that_cannot_open_and_takes_long_to_end(office: Office) -> None:
+    """Another is started when it has ended, and has its place."""
+    office.start()
+    office.processes[0].end(9)
+    office.reactor.advance(1)
+    process = office.processes[-1]
+    process.say(ok=False, error="the disk is gone", status=78)
+    office.reactor.advance(LONGEST_PAUSE)
+    assert len(office.processes) == 2
+    process.end()
+    office.reactor.advance(2)
+    assert len(office.processes) == 2
+    assert process not in office.processes
 
 
 def test_one_that_cannot_open_later(office: Office) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SIZE = 256 << 20
-ROOM = 64  # MiB of the device that there are at most
+ROOM = 160  # MiB of the device that there are at most
 ITS_OWN = 4_352 << 10
 """Octets at the beginning that are always there: tables, and the journal from 256 KiB on."""
 _LAYOUT = (

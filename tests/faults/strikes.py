@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 CALLS = ("pwrite64", "fdatasync", "fsync", "writev", "ftruncate", "openat", "rename", "fallocate")
 ERRORS = ("error=EIO", "error=ENOSPC")
-LONG_LIVED = 11.0
-"""Seconds after which a worker is replaced at once (mailpost.generation.STEADY_SECONDS, and one more)."""
 
 
 class Strikes:
@@ -86,8 +84,7 @@ class Strikes:
             self._wait(1.0)
 
     def workers_killed(self) -> None:
-        """SIGKILL to every worker, after a life that is long enough for them to be replaced at once."""
-        self._live_long()
+        """SIGKILL to every worker, however short their lives were."""
         for worker in self._serving():
             _kill(worker)
         self._wait(0.2)
@@ -161,14 +158,6 @@ class Strikes:
                 break
         return self._dice.sample(found, len(found))
 
-    def _live_long(self) -> None:
-        """Wait until every worker has lived for long enough."""
-        for _ in attempts():
-            found = workers_of(self._office)
-            if len(found) >= 2 and min(map(_age, found)) > LONG_LIVED:
-                return
-            self._wait(0.2)
-
     def _opened_again(self, workers: list[int]) -> None:
         for _ in attempts():
             if not any(map(_lives, workers)):
@@ -197,11 +186,3 @@ def _lives(process: int) -> bool:
     except FileNotFoundError:
         return False
     return state.rpartition(")")[2].split()[0] != "Z"
-
-
-def _age(process: int) -> float:
-    """How long a process has lived, in seconds."""
-    with suppress(FileNotFoundError):
-        started = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
-    return 0.0

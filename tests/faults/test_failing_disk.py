@@ -44,7 +44,8 @@ def disk(tmp_path: Path) -> Iterator[FailingDisk]:
 def pair(disk: FailingDisk) -> Iterator[Pair]:
     log = disk.place.with_name("office.log")
     settings = '\ndisk_reserve = "16 MiB"'
-    with Pair(disk.place / "office", log, office=settings) as pair:
+    keeping = "\n[keeping]\nbin = 0"
+    with Pair(disk.place / "office", log, office=settings, limits=keeping) as pair:
         yield pair
 
 

@@ -84,7 +84,7 @@ def kill_at(journey: Journey, faults: list[Fault]) -> None:
         assert office.start() < recovery(), fault  # Python's own start is in it
         try:
             journey.audit()
-        except AssertionError as error:
+        except (AssertionError, OSError) as error:
             raise AssertionError(f"{fault}: {error}") from error
 
 
@@ -101,7 +101,7 @@ def fail_at(journey: Journey, faults: list[Fault]) -> None:
         try:
             journey.recovered()
             journey.audit()
-        except AssertionError as error:
+        except (AssertionError, OSError) as error:
             raise AssertionError(f"{fault}: {error}") from error
 
 
