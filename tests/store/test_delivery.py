@@ -221,6 +221,27 @@ def test_digest_of_parcel(tmp_path, octets):
     assert (folder.folder / file.name).read_bytes() == body
 
 
+def test_the_disk_begins_while_a_large_parcel_arrives(office, alice, monkeypatch):
+    """It is told so now and then; a parcel that is soon there is left to its sync."""
+    begun = []
+    begin = parcels.begin_to_write
+    monkeypatch.setattr(parcels, "begin_to_write", lambda file: (begun.append(file), begin(file)))
+    for octets, times in ((ROW + 1, 0), (parcels.EARLY - 1, 0), (5 * parcels.EARLY // 2, 2)):
+        body = os.urandom(octets)
+        del begun[:]
+        office.deliver(body, alice, traits=Traits())
+        assert len(begun) == times
+        assert office.letters(alice)[-1] == POSTMARK + body
+
+
+def test_a_system_that_cannot_begin_early(office, alice, monkeypatch):
+    """Where the call is missing the sync does all of it."""
+    monkeypatch.setattr(parcels, "_sync_file_range", None)
+    body = os.urandom(2 * parcels.EARLY)
+    assert codes(office.deliver(body, alice, traits=Traits())) == [250]
+    assert office.letters(alice) == [POSTMARK + body]
+
+
 class Slow(Office):
     """An office whose disk does nothing until it is told to."""
 
