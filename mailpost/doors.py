@@ -7,6 +7,7 @@ office, another one binds: a door adopts the port then.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -46,6 +47,7 @@ class Door(Factory):
         self.port: IListeningPort | None = None
         self._way_in: IProtocolFactory | None = None
         self._share: Share | None = None
+        self._settled = True
 
     def bind(self, reactor: Any) -> Deferred[None]:
         """Listen where the configuration says; fails with CannotListenError."""
@@ -87,8 +89,22 @@ class Door(Factory):
         return int(self.port.fileno())  # type: ignore[union-attr]
 
     def take_over(self, other: Door) -> None:
-        """Stand where another door stands; its port is shared."""
+        """Stand where another door stands; its port is shared, and stays as it is until :meth:`settle`."""
         self.port = other.port
+        self._settled = other.listen.description == self.listen.description
+
+    def settle(self) -> None:
+        """Make of a port that was taken over what the configuration says. Harmless when repeated.
+
+        :raises OSError: that cannot be.
+        """
+        if self._settled:
+            return
+        self._settled = True
+        parts = endpoint.parse(self.listen.description)
+        if parts["type"] == "unix":
+            Path(parts["address"]).chmod(int(parts.get("mode", "600"), 8))
+        self.port.socket.listen(int(parts["backlog"]))  # type: ignore[union-attr]  # of every port
 
     def close(self) -> Deferred[object]:
         """Listen no longer. Harmless when repeated."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-__all__ = ["parse"]
+__all__ = ["parse", "place"]
 
 # The parts of each type, in the order in which they may stand without a name.
 _PARTS = {
@@ -21,6 +21,7 @@ _PARTS = {
     "unix": ("address", "mode", "backlog"),
     "systemd": ("domain", "index", "name"),
 }
+_CHANGEABLE = ("mode", "backlog")
 _DOMAINS = ("INET", "INET6", "UNIX")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _NAME = re.compile(r"((?:[^\\=]|\\.)*)=", re.DOTALL)
@@ -51,6 +52,17 @@ def parse(description: str) -> dict[str, str]:
         parts[name] = _ESCAPED.sub(r"\1", part[match.end() :] if match else part)
     _check(parts, needed=known[0])
     return parts
+
+
+def place(description: str) -> frozenset[tuple[str, str]]:
+    """Where an endpoint string listens, without what can be changed while it does.
+
+    :returns: equal for two strings that cannot both be listened on.
+    :raises ValueError: as of :func:`parse`.
+    """
+    return frozenset(
+        (name, value) for name, value in parse(description).items() if name not in _CHANGEABLE
+    )
 
 
 def _split(description: str) -> list[str]:

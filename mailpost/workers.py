@@ -25,6 +25,7 @@ from mailpost.config import load
 from mailpost.control import Control, asked_elsewhere
 from mailpost.control_client import beside
 from mailpost.doors import Door
+from mailpost.endpoint import place
 from mailpost.generation import Generation
 from mailpost.status import together
 from mailpost.store import serving
@@ -115,10 +116,10 @@ class Supervisor(Service):
 
     def _make(self, config: Config, old: Sequence[Door] = ()) -> Generation:
         """A generation; where a listener stays as it is, its port stays."""
-        bound = {door.listen.description: door for door in old}
+        bound = {place(door.listen.description): door for door in old}
         doors = [Door(listen) for listen in config.listen]
         for door in doors:
-            if (stays := bound.get(door.listen.description)) is not None:
+            if (stays := bound.get(place(door.listen.description))) is not None:
                 door.take_over(stays)
         starter = self._starter(self._reactor, self._command, self._log_to)
         return Generation(config, doors, starter, self._reactor)
@@ -159,6 +160,8 @@ class Supervisor(Service):
         try:
             await new.bind()
             await new.fill()
+            for door in new.doors:
+                door.settle()
         except Exception:
             new.stop()
             _close_but(new.doors, old.doors)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from twisted.internet import endpoints
 
 from mailpost import endpoint
+from mailpost.endpoint import place
 
 
 @pytest.mark.parametrize(
@@ -91,3 +92,18 @@ def test_escaping_carries_anything(path):
     """Every path can be written, as Twisted's own quoting writes it."""
     quoted = endpoints.quoteStringArgument(path).replace("=", "\\=")
     assert endpoint.parse(f"unix:{quoted}")["address"] == path
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("unix:/run/x:mode=660", "unix:/run/x:600:backlog=5", True),
+        ("unix:/run/x", "unix:/run/y", False),
+        ("tcp:25:interface=127.0.0.1:backlog=9", "tcp:port=25:127.0.0.1", True),
+        ("tcp:25:interface=127.0.0.1", "tcp:25", False),
+        ("tcp:25", "tcp6:25", False),
+    ],
+)
+def test_the_same_place(one, other, same):
+    """What can be changed while it is listened on does not count."""
+    assert (place(one) == place(other)) is same

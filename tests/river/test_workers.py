@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -120,6 +121,29 @@ def test_the_configuration_is_read_again(two: Office) -> None:
     assert len(workers(two)) == 2
     with POP3(two.pop3, "alice") as client:
         assert client.ok("STAT").split()[0] == str(senders.kept + 1).encode()
+
+
+def test_another_mode_for_a_socket_that_is_there(
+    make_office: Callable[..., Office], tmp_path: Path
+) -> None:
+    """It stays, and is given the mode; where that cannot be nothing is changed."""
+    office, socket = make_office(office="workers = 2"), tmp_path / "lmtp"
+    text = office.config.read_text()
+    listen = '\n[[listen]]\nprotocol = "lmtp"\nendpoint = "unix:{}:mode={}:backlog={}"\n'
+    office.config.write_text(text + listen.format(socket, 600, 100))
+    office.start()
+    made = socket.stat()
+    office.config.write_text(text + listen.format(socket, 660, 50))
+    office.mailpost("--config", str(office.config), "reload")
+    now = socket.stat()
+    assert (now.st_ino, stat.S_IMODE(now.st_mode)) == (made.st_ino, 0o660)
+    socket.unlink()
+    office.config.write_text(text + listen.format(socket, 666, 50))
+    before = workers(office)
+    command = [sys.executable, "-m", "mailpost", "--config", str(office.config), "reload"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert "No such file" in told.stderr
+    assert workers(office) == before
 
 
 def test_a_mistake_changes_nothing(two: Office) -> None:
