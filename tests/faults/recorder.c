@@ -31,6 +31,26 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int log_file = -1;
 static const char *root;
 
+/* Among threads and among processes; the kernel gives it back for a process that ends. */
+static void take_lock(void)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    pthread_mutex_lock(&lock);
+    while (log_file >= 0 && syscall(SYS_fcntl, log_file, F_OFD_SETLKW, &whole) < 0)
+        if (errno != EINTR)
+            _exit(96);
+}
+
+static void give_lock(void)
+{
+    struct flock whole = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    int error = errno;
+    if (log_file >= 0)
+        syscall(SYS_fcntl, log_file, F_OFD_SETLK, &whole);
+    errno = error;
+    pthread_mutex_unlock(&lock);
+}
+
 static void raw(const void *octets, size_t length)
 {
     const char *at = octets;
@@ -49,10 +69,21 @@ static void raw(const void *octets, size_t length)
 static void note(char what, uint64_t inode, uint64_t offset, const void *octets, size_t length)
 {
     struct line line = {(uint32_t)what, (uint32_t)length, inode, offset};
+    struct iovec both[] = {{&line, sizeof line}, {(void *)octets, octets == NULL ? 0 : length}};
     int error = errno;
-    raw(&line, sizeof line);
-    if (octets != NULL)
-        raw(octets, length);
+    size_t done;
+    long written;
+    do /* at once, so that a signal finds a line whole or not there */
+        written = syscall(SYS_writev, log_file, both, 2);
+    while (written < 0 && errno == EINTR);
+    if (written < 0)
+        _exit(97);
+    done = (size_t)written;
+    if (done < sizeof line)
+        raw((const char *)&line + done, sizeof line - done);
+    done = done < sizeof line ? 0 : done - sizeof line;
+    if (done < both[1].iov_len)
+        raw((const char *)octets + done, both[1].iov_len - done);
     errno = error;
 }
 
@@ -98,14 +129,14 @@ static int opened(int at, const char *path, int flags, mode_t mode)
     int fresh, fd;
     if (!ours(path))
         return (int)syscall(SYS_openat, at, path, flags, mode);
-    pthread_mutex_lock(&lock);
+    take_lock();
     fresh = (flags & O_CREAT) && stat(path, &found) != 0;
     fd = (int)syscall(SYS_openat, at, path, flags, mode);
     if (fd >= 0 && fresh && fstat(fd, &found) == 0)
         note('C', found.st_ino, 0, path, strlen(path));
     if (fd >= 0 && !fresh && (flags & O_TRUNC) && fstat(fd, &found) == 0)
         note('T', found.st_ino, 0, NULL, 0);
-    pthread_mutex_unlock(&lock);
+    give_lock();
     return fd;
 }
 
@@ -149,11 +180,11 @@ static ssize_t placed(int fd, const void *octets, size_t length, off_t offset)
     ssize_t written;
     if (!known(fd, &inode, &folder))
         return syscall(SYS_pwrite64, fd, octets, length, offset);
-    pthread_mutex_lock(&lock);
+    take_lock();
     written = syscall(SYS_pwrite64, fd, octets, length, offset);
     if (written > 0)
         note('W', inode, (uint64_t)offset, octets, (size_t)written);
-    pthread_mutex_unlock(&lock);
+    give_lock();
     return written;
 }
 
@@ -175,12 +206,12 @@ ssize_t write(int fd, const void *octets, size_t length)
     off_t offset;
     if (fd != STDOUT_FILENO && !known(fd, &inode, &folder))
         return syscall(SYS_write, fd, octets, length);
-    pthread_mutex_lock(&lock);
+    take_lock();
     offset = fd == STDOUT_FILENO ? 0 : lseek(fd, 0, SEEK_CUR);
     written = syscall(SYS_write, fd, octets, length);
     if (written > 0)
         note(fd == STDOUT_FILENO ? 'A' : 'W', inode, (uint64_t)offset, octets, (size_t)written);
-    pthread_mutex_unlock(&lock);
+    give_lock();
     return written;
 }
 
@@ -192,7 +223,7 @@ ssize_t writev(int fd, const struct iovec *pieces, int count)
     off_t offset;
     if (!known(fd, &inode, &folder))
         return syscall(SYS_writev, fd, pieces, count);
-    pthread_mutex_lock(&lock);
+    take_lock();
     offset = lseek(fd, 0, SEEK_CUR);
     written = syscall(SYS_writev, fd, pieces, count);
     left = written;
@@ -203,7 +234,7 @@ ssize_t writev(int fd, const struct iovec *pieces, int count)
         offset += (off_t)length;
         left -= (ssize_t)length;
     }
-    pthread_mutex_unlock(&lock);
+    give_lock();
     return written;
 }
 
@@ -213,11 +244,11 @@ ssize_t writev(int fd, const struct iovec *pieces, int count)
     int folder = 0, result; \
     if (!known(fd, &inode, &folder)) \
         return (int)(call); \
-    pthread_mutex_lock(&lock); \
+    take_lock(); \
     result = (int)(call); \
     if (result == 0) \
         note(what, inode, (uint64_t)(place), NULL, length); \
-    pthread_mutex_unlock(&lock); \
+    give_lock(); \
     return result;
 
 int ftruncate(int fd, off_t size)
@@ -255,11 +286,11 @@ int fdatasync(int fd)
     int result; \
     if (!ours(path)) \
         return (int)(call); \
-    pthread_mutex_lock(&lock); \
+    take_lock(); \
     result = (int)(call); \
     if (result == 0) \
         note(what, inode, 0, octets, length); \
-    pthread_mutex_unlock(&lock); \
+    give_lock(); \
     return result;
 
 int rename(const char *old, const char *new)

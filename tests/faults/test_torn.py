@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from copy import deepcopy
 from itertools import chain, combinations
 from pathlib import Path
@@ -40,18 +41,20 @@ LITTLE = Path(__file__).with_name("small_history.py")
 
 
 class Recorded:
-    """What a process has written.
+    """What a process has written, or several.
 
+    :param users: whose maildrops there are.
     :ivar base: the disk before.
     """
 
-    def __init__(self, base: Disk, log: Path) -> None:
+    def __init__(self, base: Disk, log: Path, *users: str) -> None:
+        self.users = users or (USER,)
         self.base = base
         self.lines = list(lines_of(log))
 
     def told(self, count: int) -> History:
         """What it had said when so many lines had happened."""
-        history = History([USER])
+        history = History(self.users)
         said = b"".join(line.octets for line in self.lines[:count] if line.what == "A")
         for text in said.splitlines():
             history.tell(json.loads(text))
@@ -108,6 +111,34 @@ def busy(folder: Path, recorder: Path) -> Recorded:
     return Recorded(base, folder / "busy.log")
 
 
+@pytest.fixture(scope="module")
+def pair(folder: Path, recorder: Path) -> Recorded:
+    """Two processes that write into one store as fast as they can, and are killed together."""
+    root = folder / "pair"
+    root.mkdir()
+    office = Office(root / "mail.db")
+    users = (USER, "bob")
+    for user in users:
+        office.accounts.add(user)
+    office.store.close()
+    base = Disk.of(root)
+    environment = recording(recorder, root, folder / "pair.log")
+    both = [Loaded(root / "mail.db", user, 1, SCRIPT, environment) for user in users]
+    for one in both:
+        assert one.first.wait(20)
+    time.sleep(0.5)
+    for one in both:
+        one.stop()
+    for one in both:
+        one.process.kill()
+        one.end()
+    recorded = Recorded(base, folder / "pair.log", *users)
+    for user in users:  # each of them has written
+        attempts = f'"id": "{user}-1-'.encode()
+        assert any(line.what == "A" and attempts in line.octets for line in recorded.lines)
+    return recorded
+
+
 def opens(folder: Path, disk: Disk, survive: list[Line], history: History) -> None:
     """Lay out a disk, open the store that is on it, and hold it to the promises; twice."""
     place = folder / "cut"
@@ -120,7 +151,7 @@ def opens(folder: Path, disk: Disk, survive: list[Line], history: History) -> No
                 history.check()
                 assert not history.counts["kept"]
                 return
-            check(office, USER, history)
+            check(office, history.views[0], history, *history.views[1:])
             named = {name for (name,) in office.rows("SELECT parcel FROM letter WHERE parcel > ''")}
             assert named <= {path.name for path in (place / "mail.db.parcels").iterdir()}
             assert office.rows("PRAGMA integrity_check") == [("ok",)]
@@ -129,7 +160,7 @@ def opens(folder: Path, disk: Disk, survive: list[Line], history: History) -> No
             (outcome,) = office.deliver(body, office.accounts.find(USER), postmark=b"")
             history.answered(attempt, b"%d" % outcome.reply.code)
             office.restart()
-            check(office, USER, history)
+            check(office, history.views[0], history, *history.views[1:])
         finally:
             office.store.close()
     finally:
@@ -211,6 +242,21 @@ def test_a_busy_store_for_long(folder: Path, busy: Recorded, dice: random.Random
     torn_at_random(folder, busy, dice)
 
 
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(dice=st.randoms(use_true_random=False))
+def test_a_busy_pair(folder: Path, pair: Recorded, dice: random.Random) -> None:
+    """Two processes at work in one store: whatever is torn or late, what either was promised is there."""
+    torn_at_random(folder, pair, dice)
+
+
+@pytest.mark.slow
+@settings(max_examples=1_000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(dice=st.randoms(use_true_random=False))
+def test_a_busy_pair_for_long(folder: Path, pair: Recorded, dice: random.Random) -> None:
+    """The same, often."""
+    torn_at_random(folder, pair, dice)
+
+
 def of_log(recorded: Recorded, line: Line) -> bool:
     """Whether it is a sync of the write-ahead log."""
     logs = {one.inode for one in recorded.lines if one.octets.endswith(b"mail.db-wal")}
@@ -247,3 +293,14 @@ def test_a_sync_that_is_forgotten(
             except (AssertionError, StoreError, apsw.Error):
                 return
     pytest.fail("nobody has noticed")
+
+
+def test_a_pair_that_forgets_to_sync(folder: Path, pair: Recorded) -> None:
+    """The footing of two processes: were the log not synced, letters of theirs would be missed."""
+    half = len(pair.lines) // 2
+    disk = deepcopy(pair.base)
+    for line in pair.lines[:half]:
+        if not of_log(pair, line):
+            disk.take(line)
+    with pytest.raises((AssertionError, StoreError, apsw.Error)):
+        opens(folder, disk, [], pair.told(half))

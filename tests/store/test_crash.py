@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -64,6 +65,10 @@ class Loaded:
         self.end()
         assert self.process.returncode == -9, self.errors.decode()
 
+    def stop(self):
+        """Have it do nothing more, between two of its calls."""
+        self.process.send_signal(signal.SIGSTOP)
+
     def end(self):
         """Hear the last of it."""
         self.reader.join(20)
@@ -84,8 +89,8 @@ class Loaded:
         history.crashed()
 
 
-def check(office, name, history):
-    """Look at everything, by the promises."""
+def look(office, name, history):
+    """Look at everything in one maildrop."""
     account = office.accounts.find(name)
     snapshot = office.open(account)
     session = history.opening(name)
@@ -95,6 +100,12 @@ def check(office, name, history):
         history.read(session, uidl, office.fetch(snapshot, index))
     snapshot.close()
     history.closed(session)
+
+
+def check(office, name, history, *names):
+    """Look at everything in one maildrop, or several, by the promises."""
+    for each in (name, *names):
+        look(office, each, history)
     history.audited()
     history.check()
 
