@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.cred.credentials import IUsernameHashedPassword, IUsernamePassword
 from twisted.cred.error import LoginFailed, UnauthorizedLogin
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from mailpost.accounts.credentials import (
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from twisted.cred.portal import Portal
-    from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorTime
 
     from mailpost.guard import Guard
@@ -106,14 +106,14 @@ class Entrance:
 
     async def _enter(
         self,
-        enter: Callable[[Portal, Offered], Deferred[Avatar]],
+        enter: Callable[[Portal, Offered], Avatar | Deferred[Avatar]],
         asked: wire.Login,
         peer: str,
         guard: Guard | None,
     ) -> tuple[Avatar, str]:
         if guard is None:
             credentials = _credentials(asked, peer)
-            return await enter(self._portal, credentials), credentials.account
+            return await _entered(enter(self._portal, credentials)), credentials.account
         _turn_away(guard, peer)
         account = self._counted_as(asked.name)
         if seconds := guard.slow(peer, account):
@@ -121,7 +121,7 @@ class Entrance:
             _turn_away(guard, peer)  # its neighbours may have guessed on meanwhile
         try:
             credentials = _credentials(asked, peer)
-            avatar = await enter(self._portal, credentials)
+            avatar = await _entered(enter(self._portal, credentials))
         except LoginFailed:
             await self._wait(guard.wrong(peer, asked.name, _guess(asked), account))
             raise
@@ -131,6 +131,10 @@ class Entrance:
     async def _wait(self, seconds: float) -> None:
         if seconds:
             await deferLater(self._clock, seconds)
+
+
+async def _entered(entering: Avatar | Deferred[Avatar]) -> Avatar:
+    return await entering if isinstance(entering, Deferred) else entering
 
 
 def _turn_away(guard: Guard, peer: str) -> None:

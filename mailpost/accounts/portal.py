@@ -8,14 +8,16 @@ an ``IMaildrop``; whatever goes wrong, it gets one of three failures.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.mail.interfaces import IMailboxPOP3
+from twisted.python.failure import Failure
 
+from mailpost.accounts.avatars import Known
 from mailpost.accounts.checkers import AccountChecker, AnyOf, SecretChecker, in_octets
 from mailpost.accounts.guest import Guest
 from mailpost.accounts.mailbox import MailboxMaildrop
@@ -31,12 +33,15 @@ if TYPE_CHECKING:
 
     from twisted.cred.checkers import ICredentialsChecker
     from twisted.cred.credentials import ICredentials
-    from twisted.python.failure import Failure
+    from zope.interface import Interface
 
     from mailpost.accounts.checkers import AccountBook
     from mailpost.config import Office
     from mailpost.envelope import Address
     from mailpost.store.accounts import Account
+
+T = TypeVar("T")
+_Avatar = tuple[object, object, "Callable[[], None]"]
 
 _log = Logger()
 _TOLD = (UnauthorizedLogin, MaildropLocked, MaildropInUse, TemporaryFailure, CancelledError)
@@ -104,7 +109,7 @@ def make_portal(
         store.logins.enter,
         belongs=belongs,
     )
-    portal = Portal(realm)
+    portal = OfficePortal(realm)
     if checkers:
         portal.registerChecker(AnyOf([in_octets(checker) for checker in checkers]))
     else:
@@ -120,37 +125,80 @@ def make_portal(
     return portal
 
 
-def login(portal: Portal, credentials: ICredentials, session: object = None) -> Deferred[IMaildrop]:
-    """Log in, and fire with the maildrop.
+class OfficePortal(Portal):
+    """twisted.cred's own; whoever can wait for a Deferred, but need not, may :meth:`ask`."""
+
+    def ask(self, credentials: ICredentials, mind: object, *interfaces: type[Interface]) -> Any:
+        """Log in, as :meth:`login` does, but where the answer is known at once it is no Deferred.
+
+        Nearly all passwords are remembered, and three Deferreds would be a tenth of what a session takes.
+        """
+        for interface, checker in self.checkers.items():
+            if interface.providedBy(credentials):
+                who: Any = checker.requestAvatarId(credentials)
+                if isinstance(who, Known):
+                    return self.realm.requestAvatar(who, mind, *interfaces)
+                known = maybeDeferred(_as_it_is, who)
+                return known.addCallback(self.realm.requestAvatar, mind, *interfaces)
+        return self.login(credentials, mind, *interfaces)  # it says that nobody can check these
+
+
+def _as_it_is(who: Any) -> Any:
+    return who
+
+
+def login(
+    portal: Portal, credentials: ICredentials, session: object = None
+) -> IMaildrop | Deferred[IMaildrop]:
+    """Log in: the maildrop, perhaps by a Deferred.
 
     Whoever gets it opens it; when the opening fails, or at the snapshot's ``close``, the login ends
     and its logout is called. Cancelled before it has fired, it ends as well.
 
-    Fails with UnauthorizedLogin (name or password is wrong), MaildropLocked (by the office's owner),
-    MaildropInUse, TemporaryFailure (what has happened is in the log), or CancelledError where it was
-    cancelled.
-
     :param session: whose ``revoked`` is called when the login is taken away.
+    :raises UnauthorizedLogin: name or password is wrong.
+    :raises MaildropLocked: by the office's owner.
+    :raises MaildropInUse: it is a mailbox of somebody else's realm, and in use.
+    :raises TemporaryFailure: what has happened is in the log. All of these also through the Deferred, and
+        CancelledError where that was cancelled.
     """
     # The older interface comes first: there are realms that look at no other.
-    avatar = portal.login(credentials, session, IMailboxPOP3, IMaildrop)
-    return avatar.addCallbacks(_admit, _turn_away)
+    return _enter(_admit, portal, credentials, session, IMailboxPOP3, IMaildrop)
 
 
 def login_to_send(
     portal: Portal, credentials: ICredentials, session: object = None
-) -> Deferred[ISender]:
+) -> ISender | Deferred[ISender]:
     """Log in to hand letters in. Fails as :func:`login` does."""
-    avatar = portal.login(credentials, session, ISender)
-    return avatar.addCallbacks(_sender, _turn_away)
+    return _enter(_sender, portal, credentials, session, ISender)
 
 
-def _sender(avatar: tuple[object, object, Callable[[], None]]) -> ISender:
+def _enter(
+    admit: Callable[[_Avatar], T],
+    portal: Portal,
+    credentials: ICredentials,
+    session: object,
+    *interfaces: type[Interface],
+) -> T | Deferred[T]:
+    ask = portal.ask if isinstance(portal, OfficePortal) else portal.login
+    try:
+        avatar = ask(credentials, session, *interfaces)
+    except _TOLD:
+        raise
+    except Exception:
+        _turn_away(Failure())  # as by a Deferred
+        raise
+    if isinstance(avatar, Deferred):
+        return avatar.addCallbacks(admit, _turn_away)
+    return admit(avatar)
+
+
+def _sender(avatar: _Avatar) -> ISender:
     _, aspect, _ = avatar  # its login ends with the connection, and there is nothing to end
     return ISender(aspect)
 
 
-def _admit(avatar: tuple[object, object, Callable[[], None]]) -> IMaildrop:
+def _admit(avatar: _Avatar) -> IMaildrop:
     interface, aspect, logout = avatar
     ours = MailboxMaildrop(aspect) if interface is IMailboxPOP3 else aspect
     maildrop: IMaildrop = IMaildrop(ours)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 from twisted.cred.checkers import ANONYMOUS, ICredentialsChecker
-from twisted.cred.credentials import IUsernameHashedPassword, IUsernamePassword
-from twisted.cred.error import LoginDenied, UnauthorizedLogin
+from twisted.cred.credentials import Anonymous, IUsernameHashedPassword, IUsernamePassword
+from twisted.cred.error import LoginDenied, UnauthorizedLogin, UnhandledCredentials
 from twisted.cred.portal import IRealm, Portal
 from twisted.cred.strcred import makeChecker
-from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred, succeed
 from twisted.mail.pop3 import IMailbox
 from twisted.mail.pop3 import Mailbox as EmptyMailbox
 from zope.interface import implementer
@@ -104,9 +104,10 @@ def portal(store):
     return make_portal(store, OFFICE, at_once)
 
 
-def result(deferred):
+def result(answer):
+    """What was answered, at once or by a Deferred; raises what it failed with."""
     got = []
-    deferred.addBoth(got.append)
+    maybeDeferred(lambda: answer).addBoth(got.append)
     (value,) = got
     if hasattr(value, "raiseException"):
         value.raiseException()
@@ -429,3 +430,24 @@ def test_an_account_is_found_once(store, portal):
     maildrop = result(login(portal, Login(b"alice", b"secret")))
     assert store.accounts.asked == ["alice"]
     assert maildrop.account == store.accounts.find("alice")
+
+
+def test_what_is_known_costs_no_deferred(store, portal):
+    """A password is checked in a thread, unless it is remembered. A fault of ours is put off either way."""
+    first = login(portal, Login(b"alice", b"secret"))
+    assert isinstance(first, Deferred)
+    maildrop = login(portal, Login(b"alice", b"secret"))
+    assert maildrop.account == result(first).account == store.accounts.find("alice")
+    assert login_to_send(portal, Login(b"alice", b"secret")).name == "alice"
+    store.accounts.broken = TemporaryFailure("no")
+    with pytest.raises(TemporaryFailure, match=r"^no$"):
+        login(portal, Login(b"alice", b"secret"))
+    store.accounts.broken = OSError("broken")
+    with pytest.raises(TemporaryFailure, match="reason of ours"):
+        login(portal, Login(b"alice", b"secret"))
+
+
+def test_a_portal_that_cannot_check_these(portal):
+    """It says so as twisted.cred's own does."""
+    with pytest.raises(UnhandledCredentials):
+        result(portal.ask(Anonymous(), None, IMaildrop))
