@@ -105,20 +105,21 @@ def test_a_port_takes_few_at_once(make: Callable[..., Listener]) -> None:
 
 
 @pytest.fixture
-def occupancy() -> Iterator[Occupancy]:
-    """The table of two workers with one listener."""
-    made = Occupancy.make(2, 1)
-    yield made
-    made.close()
-
-
-def test_newcomers_are_left_to_whoever_has_fewer(
-    occupancy: Occupancy, make: Callable[..., Listener]
-) -> None:
-    """Not looked at meanwhile; whoever is still there after some looks is taken after all."""
+def shares() -> Iterator[tuple[Share, Share]]:
+    """The parts of two workers in a listener: one has a connection more than the other, which has none."""
+    occupancy = Occupancy.make(2, 1)
     here, there = occupancy.share(0, 0), occupancy.share(1, 0)
     here.has(1)
     there.has(0)
+    yield here, there
+    occupancy.close()
+
+
+def test_newcomers_are_left_to_whoever_has_fewer(
+    shares: tuple[Share, Share], make: Callable[..., Listener]
+) -> None:
+    """Not looked at meanwhile; whoever is still there after some looks is taken after all."""
+    here, _ = shares
     listener = make(1000, here)
     listener.port.startReading()
     for rounds in (1, 2):
@@ -130,12 +131,10 @@ def test_newcomers_are_left_to_whoever_has_fewer(
 
 
 def test_they_are_taken_as_soon_as_there_is_room(
-    occupancy: Occupancy, make: Callable[..., Listener]
+    shares: tuple[Share, Share], make: Callable[..., Listener]
 ) -> None:
     """As one here leaves, or the other has taken one; no more than there is room for."""
-    here, there = occupancy.share(0, 0), occupancy.share(1, 0)
-    here.has(1)
-    there.has(0)
+    here, there = shares
     listener = make(1000, here)
     listener.port.doRead()
     listener.clock.advance(MOMENT)
@@ -144,11 +143,11 @@ def test_they_are_taken_as_soon_as_there_is_room(
     assert (listener.looks, listener.crowd.taken) == (True, 1)
 
 
-def test_the_other_has_taken_them(occupancy: Occupancy, make: Callable[..., Listener]) -> None:
+def test_the_other_has_taken_them(
+    shares: tuple[Share, Share], make: Callable[..., Listener]
+) -> None:
     """Then they are looked for again at once."""
-    here, there = occupancy.share(0, 0), occupancy.share(1, 0)
-    here.has(1)
-    there.has(0)
+    here, _ = shares
     listener = make(1, here)
     listener.port.doRead()
     listener.crowd.waiting = 0
@@ -159,12 +158,10 @@ def test_the_other_has_taken_them(occupancy: Occupancy, make: Callable[..., List
 
 @pytest.mark.parametrize("end", [{"connected": False}, {"disconnecting": True}])
 def test_a_port_that_was_closed_meanwhile_takes_nobody(
-    occupancy: Occupancy, make: Callable[..., Listener], end: dict[str, bool]
+    shares: tuple[Share, Share], make: Callable[..., Listener], end: dict[str, bool]
 ) -> None:
     """The worker finishes, and others have the listener."""
-    here, there = occupancy.share(0, 0), occupancy.share(1, 0)
-    here.has(1)
-    there.has(0)
+    here, _ = shares
     listener = make(5, here)
     listener.port.doRead()
     for name, value in end.items():
